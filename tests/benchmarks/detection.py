@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from napari_tem_fft.core.fourier.diffractogram import Diffractogram
 from napari_tem_fft.core.fourier.local_spectra import LocalSpectra
-from napari_tem_fft.core.fourier.noise import log_tail
 from napari_tem_fft.core.fourier.stft import WindowParams
 from napari_tem_fft.core.pipeline import AnalysisParams, analysis_steps
+from napari_tem_fft.core.spots.false_alarms import log_tail
 from napari_tem_fft.io.readers.micrographs import read_micrograph
 
 D_MIN = 0.12

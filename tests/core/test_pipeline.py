@@ -19,8 +19,8 @@ from napari_tem_fft.core.reanalysis import (
     reanalyse_after_spot_edit,
     spots_of_painted_mask,
 )
+from napari_tem_fft.core.spots.false_alarms import SpotParams
 from napari_tem_fft.core.spots.seeds import NetworkPicture, NetworkUsed, Proposal
-from napari_tem_fft.core.spots.spot import SpotParams
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.nn.inference.propose import confirm
 

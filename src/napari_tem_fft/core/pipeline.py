@@ -55,8 +55,9 @@ from .parameters import Parameter, WithinLimits, param, parameters_of
 from .profile.radial_profile import ProfileParams, RadialProfile, local_profile, masked_profile, whole_profile
 from .profile.ring_sums import fine_local_maximum, fine_spectrum
 from .progress import Step, renumber_steps
+from .spots.false_alarms import SpotParams
 from .spots.seeds import DOUBT, NetworkPicture, NetworkUsed, Proposal, Seed, find_seeds
-from .spots.spot import Spot, SpotParams
+from .spots.spot import Spot
 from .text import count_text
 
 

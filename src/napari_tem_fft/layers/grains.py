@@ -17,7 +17,7 @@ from ..core.maps.orientation import (
     orientation_map,
     orientations,
 )
-from ..core.maps.strain import SHOWN, Deformation, Shown, smooth_field, unused_reference
+from ..core.maps.strain import SHOWN, Deformation, Shown, deformation_map, unused_reference
 from ..core.pipeline import Analysis
 from ..core.progress import Step
 from ..core.reanalysis import measure_deformation
@@ -69,7 +69,7 @@ def grain_layer_steps(
     ]
     for what in SHOWN:
         factor = np.float32(1 if what == "rotation" else 100)
-        image = factor * smooth_field(deformed, what, shape, share)
+        image = factor * deformation_map(deformed, what, shape, share)
         maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), _MEANINGS[what]))
     notes = (unused_reference(deformed, wanted), *_exceptions(deformed))
     maps[1][1]["metadata"][KEY]["note"] = "\n".join(filter(None, notes))

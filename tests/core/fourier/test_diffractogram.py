@@ -14,9 +14,9 @@ from napari_tem_fft.core.fourier.diffractogram import (
     windowed_power,
     with_window,
 )
-from napari_tem_fft.core.fourier.noise import log_tail
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
+from napari_tem_fft.core.spots.false_alarms import log_tail
 
 
 def diffractogram_of(pixels, size=(0.02, 0.02), **limits):

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from napari_tem_fft.core.fourier.noise import (
     Between,
@@ -10,11 +8,9 @@ from napari_tem_fft.core.fourier.noise import (
     few_spectra,
     guard_from_zero,
     likely_noise,
-    log_tail,
     pool_rings,
     ring_means,
     sector_noise,
-    threshold,
 )
 
 
@@ -34,18 +30,6 @@ def test_what_a_filter_has_removed_is_no_noise():
     power = np.where(radius < 30, 1.0, 1e-12).ravel()[None].astype(np.float32)
     means = guard_from_zero(ring_means(power, pool_rings(radius, 2, 60, 400)))
     assert means.min() == pytest.approx(1e-4 * means.max(), rel=1e-3)
-
-
-@given(st.floats(1, 1e9), st.floats(1e-3, 1), st.floats(5, 1e6))
-def test_threshold_is_the_inverse_of_the_tail(tests, alarms, counts):
-    assert log_tail(float(threshold(tests, alarms, counts)), counts) == pytest.approx(
-        np.log(alarms / tests), abs=1e-6, rel=1e-6
-    )
-
-
-def test_a_mean_known_from_many_values_gives_the_exponential_tail():
-    assert float(log_tail(20.0, 1e9)) == pytest.approx(-20.0)
-    assert float(log_tail(20.0, 50)) > -20.0
 
 
 def test_windows_of_two_spectra_lend_each_other_their_strength():

@@ -17,12 +17,12 @@ from napari_tem_fft.core.maps.strain import (
     Deformation,
     DeformationParams,
     border_error,
+    deformation_map,
     deformations,
     displacement_gradient,
     measured_spots,
     reference_corners,
     reference_text,
-    smooth_field,
     wanted_deformations,
 )
 from napari_tem_fft.core.spots.spot import Spot
@@ -237,10 +237,10 @@ def test_the_four_strongest_spots_of_a_grain_are_averaged():
 def test_both_maps_show_what_is_more_than_their_own_noise():
     ones = np.ones((2, 2), np.float32)
     part = Deformation(1, (0,), (1, 0), 0.03 * ones, 9 * ones, 0.01 * ones, 5 * ones)  # 3.0 and 1.8 sigma
-    change, turn = (smooth_field([part], what, (4, 3), 0.01) for what in ("d_change", "rotation"))
+    change, turn = (deformation_map([part], what, (4, 3), 0.01) for what in ("d_change", "rotation"))
     assert change[1:3, :2] == pytest.approx(0.03) and np.isnan(change).sum() == 8
     assert np.isnan(turn).all()
-    assert np.nanmax(smooth_field([part], "rotation", (4, 3), 0.1)) == 9
+    assert np.nanmax(deformation_map([part], "rotation", (4, 3), 0.1)) == 9
 
 
 def test_they_are_off_unless_asked_for():

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from ..maps.map_grid import MapGrid, linear_weights
+from ..spots.false_alarms import log_tail
 from ..spots.spot import friedel_representative
 from .diffractogram import BandImage, Diffractogram, FrequencyGrid
-from .noise import anisotropy_of, azimuthal_excess, guard_from_zero, likely_noise, log_tail
+from .noise import anisotropy_of, azimuthal_excess, guard_from_zero, likely_noise
 from .stft import RING_BINS, WindowGrid, WindowParams, rows_of_snr, window_grid_of
 
 #: Stripes are reported if the noise on the axis exceeds this multiple of the ring noise: white noise in

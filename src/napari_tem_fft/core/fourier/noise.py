@@ -328,18 +328,6 @@ def robust_sigma(values: NDArray[Any]) -> float:
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
-def log_tail(snr: NDArray[np.float32] | float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """ln P(SNR > snr) for noise whose mean is estimated from `counts` independent values."""
-    n = np.asarray(counts, np.float64)
-    return np.asarray(-n * np.log1p(np.asarray(snr, np.float64) / n))
-
-
-def threshold(tests: float, false_alarms: float, counts: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """SNR that noise exceeds `false_alarms` times in `tests` trials, on average."""
-    n = np.asarray(counts, np.float64)
-    return np.asarray(n * np.expm1(np.log(tests / false_alarms) / n))
-
-
 def azimuthal_excess(anisotropy: NDArray[np.float32], windows: int) -> NDArray[np.float32]:
     """Factor by which the noise exceeds its ring's mean where the excess is significant; 1 elsewhere."""
     # With 40 independent windows the smoothed mean is accurate to about 6 %.

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fourier.noise import log_tail
+from ..spots.false_alarms import log_tail
 from ..spots.spot import Spot, separation
 from .candidate import SearchContext, measure_spectrum, outline_grain, refine_spots
 from .grain import GrainSet, grain_set

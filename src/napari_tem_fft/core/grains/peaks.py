@@ -9,7 +9,7 @@ from math import hypot, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from ..fourier.noise import log_tail
+from ..spots.false_alarms import log_tail
 from ..spots.spot import friedel_representative, separation, separations
 from .spectrum import GrainSpectrum
 

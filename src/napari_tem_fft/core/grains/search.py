@@ -24,7 +24,7 @@ from .false_grains import find_lobes, find_rims, last_host
 from .grain import GrainSet, centroid, equivalent_diameter, grain_set
 from .peaks import Peak
 from .regions import GrainRegion, Outline, union, window_area
-from .separation import largest_piece, places_of_spots, places_without_a_spot, separate
+from .separation import crystals_by_spots, largest_piece, places_without_a_spot, separate
 
 #: Two frequencies closer than this many resolutions of a grain are the same reflection.
 SAME = 0.75
@@ -185,9 +185,9 @@ def _add_like_crystal(
     seeds: Sequence[Seed],
     expected: NDArray[np.float64],
 ) -> None:
-    """Add the crystal of some seeds beside a draft, with its expected reflections, shape (n, 2).
+    """Add the crystal of some seeds beside a candidate, with its expected reflections, shape (n, 2).
 
-    What lies over the draft are lobes of its own facets, which are alike where these lie along its planes.
+    What lies over it are lobes of its own facets, which are alike where these lie along its planes.
     """
     windows = tuple(sorted({w for seed in seeds for w in seed.windows})) or tuple(
         range(len(context.spectra.centres))
@@ -228,7 +228,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
 
 
 def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> None:
-    """Add the crystals that share a reflection with a draft of a small field, and so are parts of it."""
+    """Add the crystals that share a reflection with a candidate of a small field, and so are parts of it."""
     for candidate in tuple(candidates):
         peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
         for place in places_without_a_spot(
@@ -244,7 +244,7 @@ def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> N
 
 
 def _search_place(context: SearchContext, candidates: list[GrainCandidate], place: NDArray[np.bool_]) -> None:
-    """Admit the crystal of a place whose spectrum shows spots that no draft has."""
+    """Admit the crystal of a place whose spectrum shows spots that no candidate has."""
     heat = place.astype(np.float32)
     found = measure_spectrum(context, Outline(GrainRegion.cropped(place, heat), context.params.resolution))
     own = _own_spots_of_rest(found, candidates)
@@ -269,7 +269,7 @@ def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainC
     peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
     spots, width = [p.g for p in peaks], candidate.outline.width
     whole = context.diffractogram
-    places = places_of_spots(
+    places = crystals_by_spots(
         whole, context.spectra, spots, candidate.region, width, context.params.false_share, context.grid
     )
     crystals = []
@@ -386,7 +386,7 @@ def _window_resolution(context: SearchContext) -> float:
 
 
 def _add(context: SearchContext, candidates: list[GrainCandidate], candidate: GrainCandidate) -> None:
-    """Admit a draft; in a small field a grain that gets peaks by it can turn out to be two crystals."""
+    """Admit a candidate; in a small field a grain that gets peaks by it can turn out to be two crystals."""
     before = tuple(candidates)
     _admit(candidates, candidate, context)
     if not is_small(context.grid.extent):

@@ -61,7 +61,7 @@ CLEAR_PLACE = 1.5
 MOST_COMPARED = 12
 
 
-def places_of_spots(
+def crystals_by_spots(
     diffractogram: Diffractogram,
     spectra: LocalSpectra,
     spots: Sequence[tuple[float, float]],
@@ -128,7 +128,7 @@ def places_without_a_spot(
     """The largest part of a region, as a mask on ``grid``, where each of its spots is missing.
 
     A crystal that shares a reflection with another one is there where the other's own spots are not.
-    Parameters are those of `places_of_spots`.
+    Parameters are those of `crystals_by_spots`.
     """
     box, inside = region.tight()
     chosen = independent(spots, width)[:MOST_COMPARED]

@@ -27,7 +27,7 @@ from ..spots.spot import Spot
 from ..text import LengthUnit, spacing
 from .component_map import ComponentMap, component_name, named_phases
 from .map_grid import MapGrid, magnify
-from .strain import Deformation, smooth_field
+from .strain import Deformation, deformation_map
 
 #: Spots belong to one family if their d differ by less than this fraction, or by three standard
 #: uncertainties.
@@ -224,7 +224,7 @@ def orientation_map(
         box, heat, period = region.box, region.heat, shown[grain.id].period
         own = np.full(heat.shape, shown[grain.id].azimuth, np.float32)
         if grain.id in rotations:
-            whole = np.nan_to_num(smooth_field([rotations[grain.id]], "rotation", coarse, false_share))
+            whole = np.nan_to_num(deformation_map([rotations[grain.id]], "rotation", coarse, false_share))
             own += (magnify(whole, finer) if finer > 1 else whole)[box]
         own = own % period * np.float32(180 / period if colours else 1)
         wins = heat >= best[box]

@@ -247,7 +247,7 @@ def unused_reference(parts: Sequence[Deformation], params: DeformationParams) ->
     )
 
 
-def smooth_field(
+def deformation_map(
     parts: Sequence[Deformation], what: Shown, shape: tuple[int, int], false_share: float
 ) -> NDArray[np.float32]:
     """Image of a deformation map of all grains where it is significant; NaN elsewhere.

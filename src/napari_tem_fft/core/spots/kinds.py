@@ -37,8 +37,8 @@ class PlaneLattice:
 
     Attributes
     ----------
-    basis : ndarray, shape (2, 2), (y, x), 1/nm
-        Two frequencies that span it, a row each.
+    basis : ndarray, shape (..., 2, 2), (y, x), 1/nm
+        Two frequencies that span it, a row each; of several lattices in one, the answers have more axes too.
     residual : float
         How far the strong spots lie off its points, relative to their \\|g\\|, beyond their own uncertainty
         (root mean square): more in a bent or sheared crystal.
@@ -77,8 +77,8 @@ class PlaneLattice:
 
     def holds(self, spots: Sequence[Spot], divided: int = 1) -> NDArray[np.bool_]:
         """Which spots lie on points of the lattice, or of a finer one, as far as they are known."""
-        apart = np.hypot(*self.offsets(positions(spots), divided).T)
-        return np.asarray(apart <= self.reach(spots), bool)
+        off = self.offsets(positions(spots), divided)
+        return np.asarray(np.hypot(off[..., 0], off[..., 1]) <= self.reach(spots), bool)
 
     def reach(self, spots: Sequence[Spot]) -> NDArray[np.float64]:
         """How far from a point each spot may lie and still be on it, 1/nm."""
@@ -112,8 +112,7 @@ def plane_lattice(spots: Sequence[Spot]) -> PlaneLattice | None:
     if not plane.any():
         return None
     bases, cell = bases[plane], cell[plane]
-    apart = g - np.rint(g @ np.linalg.inv(bases)) @ bases
-    amplitude = (np.hypot(apart[..., 0], apart[..., 1]) <= PlaneLattice(bases[0]).reach(strong)) @ weight
+    amplitude = PlaneLattice(bases).holds(strong) @ weight
     most = amplitude >= (1 - EQUAL) * amplitude.max()
     best = PlaneLattice(bases[np.argmax(np.where(most, cell, 0.0))])
     return _fit(best, [spot for spot, held in zip(strong, best.holds(strong), strict=True) if held])

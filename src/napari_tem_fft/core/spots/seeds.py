@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from ..fourier.diffractogram import Diffractogram, FrequencyGrid
 from ..fourier.local_spectra import LocalSpectra
-from ..fourier.noise import log_tail, threshold
+from .false_alarms import log_tail, threshold
 from .spot import Origin, separations
 
 #: Detections of neighbouring windows within this many frequency steps are the same fringes.

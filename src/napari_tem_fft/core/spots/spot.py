@@ -9,24 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..parameters import WithinLimits, param
-
 Origin = Literal["image", "window", "grain", "network", "hand", "pattern"]
 SpotKind = Literal["reflection", "forbidden", "satellite", "unexplained", "camera"]
-
-
-@dataclass(frozen=True, slots=True)
-class SpotParams(WithinLimits):
-    """How sure a spot must be."""
-
-    false_alarms: float = param(
-        0.01,
-        "false alarms",
-        unit="an image",
-        low=1e-6,
-        high=10.0,
-        help="Expected number of spots in an image that has no crystal.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ...core.maps.orientation import (
     orientation_map,
     orientations,
 )
-from ...core.maps.strain import SHOWN, Shown, smooth_field
+from ...core.maps.strain import SHOWN, Shown, deformation_map
 from ...core.pipeline import Analysis
 from ...core.text import LengthUnit, count_text
 from ..results.grain_tables import sizes_of
@@ -64,7 +64,7 @@ def grain_picture(
     _draw_sizes(axes[0, 1], analysis, colours)
     share, shape = analysis.params.grains.false_share, analysis.map_grid.shape
     for what, place in zip(shown, axes[1:].flat, strict=False):
-        image = smooth_field(analysis.deformations, what, shape, share)
+        image = deformation_map(analysis.deformations, what, shape, share)
         _draw_deformation(place, analysis, image * (1 if what == "rotation" else 100), _MEANINGS[what])
     for place in axes[1:].flat[len(shown) :]:
         place.set_axis_off()

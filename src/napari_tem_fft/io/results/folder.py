@@ -25,7 +25,7 @@ from ...core.image.roi import roi_from_metadata
 from ...core.maps.component_map import ComponentMap, colours_of, is_colour, strongest
 from ...core.maps.map_grid import MapGrid
 from ...core.maps.orientation import orientation_map, orientations
-from ...core.maps.strain import SHOWN, smooth_field
+from ...core.maps.strain import SHOWN, deformation_map
 from ...core.matching import GrainMatch, ImageGeometry, PhaseOverride, RingMatch
 from ...core.pipeline import Analysis, EditStart, annotations_of
 from ...core.profile.radial_profile import ProfilePeak
@@ -175,7 +175,7 @@ def _write_maps(folder: Path, analysis: Analysis, names: Sequence[str]) -> None:
     if analysis.params.deformation.deformation:
         write_deformations(folder / DEFORMATIONS, turned)
         for what in SHOWN:
-            write_map(folder / f"{what}.tif", smooth_field(turned, what, grid.shape, share), grid)
+            write_map(folder / f"{what}.tif", deformation_map(turned, what, grid.shape, share), grid)
 
 
 def _write_start(folder: Path, start: EditStart, grid: MapGrid) -> None:

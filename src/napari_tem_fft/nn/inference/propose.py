@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from ...core.fourier.diffractogram import Diffractogram
 from ...core.fourier.local_spectra import LocalSpectra
-from ...core.fourier.noise import log_tail
+from ...core.spots.false_alarms import log_tail
 from ...core.spots.seeds import NetworkPicture, NetworkUsed, Proposal, Seed
 from .prepare import InputParams, network_input, probable_spots, whole_plane
 

@@ -18,8 +18,8 @@ from scipy import ndimage
 
 from ...core.fourier.diffractogram import Diffractogram
 from ...core.fourier.local_spectra import LocalSpectra
-from ...core.fourier.noise import threshold
 from ...core.image.micrograph import Micrograph
+from ...core.spots.false_alarms import threshold
 from ...core.spots.seeds import Seed, find_seeds
 from ..inference.prepare import InputParams, network_input, probable_spots, target
 from ..inference.propose import Predict, confirm

@@ -175,14 +175,20 @@ class Picker:
         active = viewer.layers.selection.active
         if active is not None and str(active.mode) not in LOOKING:
             return
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
+        moved = yield from moves(event)
         image_state = self._current()
         if not moved and image_state is not None and image_state.analysis is not None:
             self._choose(chosen_at(image_state, event.position, viewer))
+
+
+def moves(event: Any) -> Generator[None, None, bool]:
+    """Follow the mouse until its button is released; tells whether it has moved."""
+    moved = False
+    yield
+    while event.type == "mouse_move":
+        moved = True
+        yield
+    return moved
 
 
 def chosen_at(image_state: ImageState, world: Sequence[float], viewer: ViewerModel) -> Selection | None:

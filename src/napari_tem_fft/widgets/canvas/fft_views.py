@@ -24,7 +24,26 @@ from ..session.session import Session
 from ..session.source import bring_back, hide, micrograph_from, set_visible
 
 
-class GrainFft(QObject):
+class _Switched(QObject):
+    """A view of the current image and selection that a person switches on and off."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._shown: ImageState | None = None
+        self.wanted = False
+
+    def want(self, wanted: bool) -> None:
+        """Show the view, or what there was before."""
+        self.wanted = wanted
+        self._follow()
+
+    def _follow(self) -> None:
+        """Show the view of what is current and selected now, if it is wanted."""
+        raise NotImplementedError
+
+
+class GrainFft(_Switched):
     """Shows the FFT of the selected grain while switched on; it is computed outside the GUI thread.
 
     Parameters
@@ -33,10 +52,7 @@ class GrainFft(QObject):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._shown: ImageState | None = None
-        self.wanted = False
+        super().__init__(session)
         self.runner = Runner()
         self.runner.stepped.connect(self._on_stepped)
         self.runner.failed.connect(tell)
@@ -48,11 +64,6 @@ class GrainFft(QObject):
         """Id of the selected grain, if a single one is selected."""
         chosen = self._session.chosen
         return chosen.grains[0] if chosen is not None and len(chosen.grains) == 1 else None
-
-    def want(self, wanted: bool) -> None:
-        """Show the FFT of the selected grain, or that of the whole image again."""
-        self.wanted = wanted
-        self._follow()
 
     def _follow(self) -> None:
         self.runner.cancel()
@@ -85,7 +96,7 @@ def _grain_steps(analysis: Analysis, grain: int, plane: Plane) -> Generator[Step
 COVERING = ("heat", "selected", "orientation", *SHOWN)
 
 
-class InverseFft(QObject):
+class InverseFft(_Switched):
     """Shows the inverse FFT of the current image and selection while switched on.
 
     Parameters
@@ -94,17 +105,9 @@ class InverseFft(QObject):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._shown: ImageState | None = None
-        self.wanted = False
+        super().__init__(session)
         for changed in (session.chosen_changed, session.current_changed, session.found):
             changed.connect(self._follow)
-
-    def want(self, wanted: bool) -> None:
-        """Show the inverse FFT, or the maps again."""
-        self.wanted = wanted
-        self._follow()
 
     def _follow(self) -> None:
         image_state = self._session.current if self.wanted else None

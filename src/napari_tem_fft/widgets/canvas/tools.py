@@ -16,7 +16,7 @@ from ...layers.results import angle_layer, plane_of, region_layer
 from ..session.image_state import ImageState
 from ..session.selection import spots_chosen
 from ..session.settings import length_unit
-from .cursor import spot_at
+from .cursor import moves, spot_at
 
 Tool = Literal["look", "add", "remove", "angle", "line", "circle", "ring", "wedge"]
 Action = Literal["show", "remove", "keep", "bring back"]
@@ -99,12 +99,7 @@ class Tools(QObject):
         if self.tool in REGIONS:
             yield from self._draw(viewer, event, start)
             return
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if not moved:
+        if not (yield from moves(event)):
             self._click(start)
 
     def _frequency(self, viewer: ViewerModel, world: Sequence[float]) -> tuple[float, float] | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QMainWindow, QVBoxLayout, QWidget
 
+from ..session.runner import tell
 from ..session.session import session_of
 
 
@@ -35,6 +37,15 @@ class Dock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         return layout
+
+    def save_as(self, title: str, name: str, kinds: str, write: Callable[[Path], object]) -> None:
+        """Ask for a file, which gets the suffix of `name` if none is typed, and write it."""
+        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
+        if path:
+            try:
+                write(Path(path if Path(path).suffix else path + Path(name).suffix))
+            except (OSError, ValueError) as error:
+                tell(error)
 
 
 PLUGIN = "TEM FFT"

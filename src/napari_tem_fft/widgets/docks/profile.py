@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,6 @@ import numpy as np
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction, QGuiApplication
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -53,7 +52,7 @@ LINES_HELP = (
 #: A scale or stretch is mentioned from this share on.
 MENTIONED = 5e-4
 #: Picture formats.
-PICTURES = "Pictures (*.png *.svg)"
+PICTURES, TABLES = "Pictures (*.png *.svg)", "Tables (*.csv)"
 
 
 class ProfileDock(Dock):
@@ -200,26 +199,22 @@ class ProfileDock(Dock):
 
     def _on_save(self) -> None:
         image_state = self.session.current
-        if image_state is None or not image_state.profiles:
-            return
-        path = self._ask("Save the profile", f"{image_state.micrograph.name} profile.csv", "Tables (*.csv)")
-        if path:
-            self._write(lambda: write_profiles(Path(path), image_state.profiles))
+        if image_state is not None and image_state.profiles:
+            name, profiles = f"{image_state.micrograph.name} profile.csv", image_state.profiles
+            self.save_as("Save the profile", name, TABLES, lambda path: write_profiles(path, profiles))
 
     def _on_save_plot(self) -> None:
         image_state = self.session.current
-        if image_state is None or not image_state.profiles:
-            return
-        path = self._ask("Save the plot", f"{image_state.micrograph.name} profile.png", PICTURES)
-        if path:
-            self._write(lambda: self.plot.save(path))
+        if image_state is not None and image_state.profiles:
+            name = f"{image_state.micrograph.name} profile.png"
+            self.save_as("Save the plot", name, PICTURES, lambda path: self.plot.save(str(path)))
 
     def _on_save_line(self) -> None:
         measured = self.session.ruler.last
         if measured is not None:
-            path = self._ask("Save the profile along the line", "line profile.csv", "Tables (*.csv)")
-            if path:
-                self._write(lambda: write_line(Path(path), measured.profile, measured.unit))
+            line = measured.profile, measured.unit
+            title = "Save the profile along the line"
+            self.save_as(title, "line profile.csv", TABLES, lambda path: write_line(path, *line))
 
     def _on_save_overview(self) -> None:
         image_state = self.session.current
@@ -231,22 +226,14 @@ class ProfileDock(Dock):
         image_state = self.session.current
         if image_state is None or image_state.analysis is None:
             return
-        (kind,) = options.formats
+        (kind,), analysis = options.formats, image_state.analysis
+
+        def write(path: Path) -> None:
+            named = path if path.suffix.lower() == f".{kind}" else Path(f"{path}.{kind}")
+            self.saver.start(_overview_steps(analysis, length_unit(), named, options))
+
         name = f"{image_state.micrograph.name} overview.{kind}"
-        path = self._ask("Save the overview", name, f"Picture (*.{kind})")
-        if path:
-            named = Path(path) if Path(path).suffix.lower() == f".{kind}" else Path(f"{path}.{kind}")
-            self.saver.start(_overview_steps(image_state.analysis, length_unit(), named, options))
-
-    def _ask(self, title: str, name: str, kinds: str) -> str:
-        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
-        return path if not path or Path(path).suffix else path + Path(name).suffix
-
-    def _write(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except (OSError, ValueError) as error:
-            tell(error)
+        self.save_as("Save the overview", name, f"Picture (*.{kind})", write)
 
     def _on_copy(self) -> None:
         image_state, clipboard = self.session.current, QGuiApplication.clipboard()

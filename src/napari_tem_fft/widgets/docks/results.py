@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QFileDialog
 
 from ...core.crystal.phase import format_hkl
 from ...core.grains.grain import Grain, bin_edges, histogram, summary
@@ -172,14 +169,10 @@ class ComponentsDock(Dock):
 
     def _on_save_sizes(self) -> None:
         image_state = self.session.current
-        if image_state is None or image_state.analysis is None:
-            return
-        path = QFileDialog.getSaveFileName(self, "Save the table of sizes", "sizes.csv", "Tables (*.csv)")[0]
-        if path:
-            try:
-                write_sizes(Path(path).with_suffix(".csv"), image_state.analysis)
-            except OSError as error:
-                tell(error)
+        analysis = image_state.analysis if image_state is not None else None
+        if analysis is not None:
+            what = "Save the table of sizes", "sizes.csv", "Tables (*.csv)"
+            self.save_as(*what, lambda path: write_sizes(path.with_suffix(".csv"), analysis))
 
     def _on_maps(self) -> None:
         image_state = self.session.current

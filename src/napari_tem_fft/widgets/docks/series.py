@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -214,31 +212,20 @@ class SeriesDock(Dock):
             tell(error)
 
     def _on_save(self) -> None:
-        path = self._ask("Save the table", "series.csv", TABLES)
-        if path is not None:
-            self._write(lambda: self.tree.write_csv(path.with_suffix(".csv")))
+        write = self.tree.write_csv
+        self.save_as("Save the table", "series.csv", TABLES, lambda path: write(path.with_suffix(".csv")))
 
     def _on_save_grains(self) -> None:
-        path = self._ask("Save the grains", "series_grains.csv", TABLES)
-        if path is not None:
-            interval = self.interval.value()
-            self._write(lambda: write_tracks(path.with_suffix(".csv"), self.series, interval))
+        def write(path: Path) -> None:
+            write_tracks(path.with_suffix(".csv"), self.series, self.interval.value())
+
+        self.save_as("Save the grains", "series_grains.csv", TABLES, write)
 
     def _on_save_picture(self) -> None:
-        path = self._ask("Save the picture", "series.png", PICTURES)
-        if path is not None:
-            interval = self.interval.value()
-            self._write(lambda: write_series_picture(path, self.series, interval))
+        def write(path: Path) -> None:
+            write_series_picture(path, self.series, self.interval.value())
 
-    def _ask(self, title: str, name: str, kinds: str) -> Path | None:
-        path: str = QFileDialog.getSaveFileName(self, title, name, kinds)[0]
-        return None if not path else Path(path if Path(path).suffix else path + Path(name).suffix)
-
-    def _write(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except (OSError, ValueError) as error:
-            tell(error)
+        self.save_as("Save the picture", "series.png", PICTURES, write)
 
     def _on_theme_changed(self) -> None:
         self.plot.set_theme(self._viewer.theme)
