@@ -231,15 +231,8 @@ def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> N
     """Add the crystals that share a reflection with a candidate of a small field, and so are parts of it."""
     for candidate in tuple(candidates):
         peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
-        for place in places_without_a_spot(
-            context.diffractogram,
-            context.spectra,
-            [peak.g for peak in peaks],
-            candidate.region,
-            candidate.outline.width,
-            context.params.false_share,
-            context.grid,
-        ):
+        spots, width = [peak.g for peak in peaks], candidate.outline.width
+        for place in places_without_a_spot(context, spots, candidate.region, width):
             _search_place(context, candidates, place)
 
 
@@ -268,12 +261,8 @@ def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainC
     """Split a candidate into crystals by the positions of its spots; shared spots belong to each."""
     peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
     spots, width = [p.g for p in peaks], candidate.outline.width
-    whole = context.diffractogram
-    places = crystals_by_spots(
-        whole, context.spectra, spots, candidate.region, width, context.params.false_share, context.grid
-    )
     crystals = []
-    for place, own, shared in places:
+    for place, own, shared in crystals_by_spots(context, spots, candidate.region, width):
         outline = outline_grain(context, [spots[i] for i in own], place)
         if not outline.region.area:
             return (candidate,)
@@ -289,9 +278,7 @@ def _crystals(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainC
 def _parts(context: SearchContext, candidate: GrainCandidate) -> tuple[GrainCandidate, ...]:
     """Split a candidate into its grains, each with its own peaks; a single grain is returned as it is."""
     outline, spots = candidate.outline, [p.g for p in sorted(candidate.peaks, key=lambda p: -p.snr)]
-    regions = separate(
-        context.diffractogram, context.spectra, spots, outline.region, outline.width, context.grid
-    )
+    regions = separate(context, spots, outline.region, outline.width)
     if len(regions) == 1:
         return (candidate,)
     parts = []

@@ -11,6 +11,7 @@ are separated by their other spots, each of which is present in only one of them
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,10 @@ from skimage.filters import threshold_otsu
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from ..fourier.diffractogram import Diffractogram
-from ..fourier.local_spectra import LocalSpectra
 from ..fourier.noise import robust_sigma
 from ..maps.map_grid import MapGrid
 from ..spots.bragg_filter import bragg_field, field_noise, phase_slope
+from .candidate import SearchContext
 from .regions import Box, GrainRegion, cut_level, half_amplitude, independent, spot_powers
 
 #: Whether a part of the image touches its border: first and last row, first and last column.
@@ -62,13 +62,7 @@ MOST_COMPARED = 12
 
 
 def crystals_by_spots(
-    diffractogram: Diffractogram,
-    spectra: LocalSpectra,
-    spots: Sequence[tuple[float, float]],
-    region: GrainRegion,
-    width: float,
-    false_share: float,
-    grid: MapGrid,
+    context: SearchContext, spots: Sequence[tuple[float, float]], region: GrainRegion, width: float
 ) -> list[tuple[NDArray[np.bool_], list[int], list[int]]]:
     """Split a region into crystals by the positions of its spots.
 
@@ -79,18 +73,18 @@ def crystals_by_spots(
     region : GrainRegion
     width : float, nm
         Of the filter by which the region was outlined.
-    false_share : float
-        Share of the area that noise alone marks.
 
     Returns
     -------
     list of (place, own, shared)
-        For each crystal, its mask on ``grid``, its own spots, and those shared with the other crystal. Empty
-        if the region is one crystal.
+        For each crystal, its mask on the context's grid, its own spots, and those shared with the other
+        crystal. Empty if the region is one crystal.
     """
     box, inside = region.tight()
+    grid, false_share = context.grid, context.params.false_share
     chosen = [spots.index(g) for g in independent(spots, width)[:MOST_COMPARED]]
-    powers = spot_powers(diffractogram, spectra, [spots[i] for i in chosen], width, grid.part(*box))
+    compared, part = [spots[i] for i in chosen], grid.part(*box)
+    powers = spot_powers(context.diffractogram, context.spectra, compared, width, part)
     least = SMALLEST_PART * width**2 / grid.pixel_area
     masks = [half_amplitude(power, 1, false_share, inside) & inside for power in powers]
     clear = [
@@ -117,22 +111,17 @@ def crystals_by_spots(
 
 
 def places_without_a_spot(
-    diffractogram: Diffractogram,
-    spectra: LocalSpectra,
-    spots: Sequence[tuple[float, float]],
-    region: GrainRegion,
-    width: float,
-    false_share: float,
-    grid: MapGrid,
+    context: SearchContext, spots: Sequence[tuple[float, float]], region: GrainRegion, width: float
 ) -> Iterator[NDArray[np.bool_]]:
-    """The largest part of a region, as a mask on ``grid``, where each of its spots is missing.
+    """The largest part of a region, as a mask on the context's grid, where each of its spots is missing.
 
     A crystal that shares a reflection with another one is there where the other's own spots are not.
     Parameters are those of `crystals_by_spots`.
     """
     box, inside = region.tight()
+    grid, false_share = context.grid, context.params.false_share
     chosen = independent(spots, width)[:MOST_COMPARED]
-    for power in spot_powers(diffractogram, spectra, chosen, width, grid.part(*box)):
+    for power in spot_powers(context.diffractogram, context.spectra, chosen, width, grid.part(*box)):
         rest = largest_piece(inside & ~half_amplitude(power, 1, false_share, inside))
         if rest.sum() * grid.pixel_area > SMALLEST_PART * width**2:
             yield _on_grid(grid, box, rest)
@@ -153,12 +142,7 @@ def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: N
 
 
 def separate(
-    diffractogram: Diffractogram,
-    spectra: LocalSpectra,
-    spots: Sequence[tuple[float, float]],
-    region: GrainRegion,
-    width: float,
-    grid: MapGrid,
+    context: SearchContext, spots: Sequence[tuple[float, float]], region: GrainRegion, width: float
 ) -> tuple[GrainRegion, ...]:
     """Split a region into grains, largest first; a single grain is returned as it is.
 
@@ -171,15 +155,16 @@ def separate(
         Of the filter by which the region was outlined.
     """
     box, inside = region.tight()
-    part = grid.part(*box)
+    grid = context.grid
+    here = replace(context, grid=grid.part(*box))
     if region.area * grid.pixel_area < 2 * SMALLEST_PART * width**2:
         return (region,)
     borders = [(side.start == 0, side.stop == n) for side, n in zip(box, grid.shape, strict=True)]
     pieces = [inside]
     for _ in range(MOST_CUTS):
         largest = pieces.pop(0)
-        found = _by_lattice(diffractogram, spectra, spots, largest, width, part)
-        found = found or _by_waist(largest, width, part, borders)
+        found = _by_lattice(here, spots, largest, width)
+        found = found or _by_waist(largest, width, here.grid, borders)
         pieces = sorted([*pieces, *(found or (largest,))], key=lambda piece: -int(piece.sum()))
         if not found:
             break
@@ -187,41 +172,33 @@ def separate(
 
 
 def _by_lattice(
-    diffractogram: Diffractogram,
-    spectra: LocalSpectra,
-    spots: Sequence[tuple[float, float]],
-    region: NDArray[np.bool_],
-    width: float,
-    grid: MapGrid,
+    context: SearchContext, spots: Sequence[tuple[float, float]], region: NDArray[np.bool_], width: float
 ) -> tuple[NDArray[np.bool_], ...]:
     """Split a region into two parts with different lattices, if there are any."""
-    field = bragg_field(diffractogram, spots[0], width, grid)[region]
+    field = bragg_field(context.diffractogram, spots[0], width, context.grid)[region]
     if np.abs(field.sum()) > COHERENT * np.abs(field).sum():  # the fringes of the whole region are in step
         return ()
     filter_width = WIDER * width
     chosen = independent(spots, filter_width)[:SPOTS]
-    change, turn, sigma = _mean_deviation(diffractogram, spectra, chosen, filter_width, grid)
+    change, turn, sigma = _mean_deviation(context, chosen, filter_width)
     best: tuple[NDArray[np.bool_], ...] = ()
     clearest = 0.0
     for value, smallest in ((turn, SMALLEST_TURN), (change, SMALLEST_CHANGE)):
-        parts, clear = _two_classes(value, sigma, region, smallest, width, grid)
+        parts, clear = _two_classes(value, sigma, region, smallest, width, context.grid)
         if clear > clearest:
             best, clearest = parts, clear
     return best
 
 
 def _mean_deviation(
-    diffractogram: Diffractogram,
-    spectra: LocalSpectra,
-    spots: Sequence[tuple[float, float]],
-    width: float,
-    grid: MapGrid,
+    context: SearchContext, spots: Sequence[tuple[float, float]], width: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Relative change of d and rotation (radians) with their sigmas, averaged over the spots."""
+    diffractogram, grid = context.diffractogram, context.grid
     change, turn, weights = (np.zeros(grid.shape, np.float32) for _ in range(3))
     for g in spots:
         field = bragg_field(diffractogram, g, width, grid)
-        noise = field_noise(diffractogram, spectra, g, width, grid)
+        noise = field_noise(diffractogram, context.spectra, g, width, grid)
         dy, dx = phase_slope(field, grid.pixel_size)
         square = np.float32(g[0] ** 2 + g[1] ** 2)
         snr = (field.real**2 + field.imag**2) / noise

@@ -7,14 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod, ref
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ...batch.engine import open_analysis
 from ...batch.job import Job, changes, stored_job
@@ -31,7 +30,7 @@ from ...io.plain import from_plain
 from ...io.results.folder import Keep, kept_colours, save_results
 from ...layers.results import KEY, micrograph_layer
 from ..forms.candidates import CandidateRequest
-from .child_processes import Command
+from .child_processes import Work
 from .runner import Runner, tell
 from .session import Session, unwrap_viewer
 from .settings import length_unit
@@ -73,7 +72,7 @@ class BatchSetup:
     calibration_uncertainty: float = 0.0
 
 
-class BatchRun(QObject):
+class BatchRun(Work):
     """Runs the batch engine in a separate process, and collects its results.
 
     Parameters
@@ -97,7 +96,7 @@ class BatchRun(QObject):
     changed = Signal()
 
     def __init__(self, window: QObject | None) -> None:
-        super().__init__()
+        super().__init__(None, "the run", listens=True)
         self.setup = BatchSetup()
         self.records: list[Record] = []
         self.progress = NOTHING
@@ -106,13 +105,7 @@ class BatchRun(QObject):
         self._cancelled = False
         self._asked: WeakMethod[Callable[[], Setting]] | None = None
         self._last: Setting = CandidateRequest(), AnalysisParams()
-        self._command = Command(self, "the run", listens=True)
-        self._command.told.connect(self._on_told)
-        self._command.ended.connect(self._on_ended)
-        application = QCoreApplication.instance()
-        for gone in (application and application.aboutToQuit, window and window.destroyed):
-            if gone is not None:
-                gone.connect(partial(Command.finish, self._command))
+        self._command.end_with(window)
 
     def offer(self, asked: Callable[[], Setting]) -> None:
         """Set the function that returns candidates and parameters."""
@@ -124,11 +117,6 @@ class BatchRun(QObject):
         if asked is not None:
             self._last = asked()
         return self._last
-
-    @property
-    def running(self) -> bool:
-        """Whether a run is active."""
-        return self._command.running
 
     @property
     def folder(self) -> Path:
@@ -192,7 +180,7 @@ class BatchRun(QObject):
     def cancel(self) -> None:
         """Stop within a few seconds; finished files are kept, and the run can be resumed."""
         self.words, self._cancelled = "stopping; finished files are kept", True
-        self._command.cancel()
+        super().cancel()
         self.changed.emit()
 
     def job(self) -> Job:

@@ -102,6 +102,13 @@ class Command(QObject):
                 self._process.kill()
                 self._process.waitForFinished()
 
+    def end_with(self, window: QObject | None) -> None:
+        """Finish when the program quits or a window closes."""
+        application = QCoreApplication.instance()
+        for gone in (application and application.aboutToQuit, window and window.destroyed):
+            if gone is not None:
+                gone.connect(partial(Command.finish, self))
+
     def _on_output(self) -> None:
         self._printed += bytes(self._process.readAllStandardOutput().data())
         *lines, self._printed = self._printed.split(b"\n")
@@ -132,11 +139,39 @@ class Command(QObject):
             self.ended.emit(f"{self._name} could not be started: {self._process.errorString()}")
 
 
+class Work(QObject):
+    """Base of what has one process at a time do its work, without blocking the window."""
+
+    ended = Signal(str)
+
+    def __init__(self, parent: QObject | None, name: str, listens: bool = False) -> None:
+        super().__init__(parent)
+        self._command = Command(self, name, listens)
+        self._command.told.connect(self._on_told)
+        self._command.ended.connect(self._on_ended)
+
+    @property
+    def running(self) -> bool:
+        """Whether work is running."""
+        return self._command.running
+
+    def cancel(self) -> None:
+        """Cancel the work."""
+        self._command.cancel()
+
+    def _on_told(self, told: dict[str, Any]) -> None:
+        """Take a line of the process in."""
+        raise NotImplementedError
+
+    def _on_ended(self, trouble: str) -> None:
+        self.ended.emit(trouble)
+
+
 #: File name suffixes that can be imported.
 SUFFIXES = (".cif", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
-class LibraryWork(QObject):
+class LibraryWork(Work):
     """Runs ``phases import`` or ``phases fetch``, one at a time, without blocking the window.
 
     Parameters
@@ -157,23 +192,11 @@ class LibraryWork(QObject):
 
     progressed = Signal(int)
     reported = Signal(object)
-    ended = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self._command = Command(self, "the import")
-        self._command.told.connect(self._on_told)
-        self._command.ended.connect(self._on_ended)
+        super().__init__(parent, "the import")
         self._written = False
-        application = QCoreApplication.instance()
-        for gone in (application and application.aboutToQuit, parent.destroyed):
-            if gone is not None:
-                gone.connect(partial(Command.finish, self._command))
-
-    @property
-    def running(self) -> bool:
-        """Whether work is running."""
-        return self._command.running
+        self._command.end_with(parent)
 
     def take_in(self, library: Path, sources: Iterable[Path]) -> None:
         """Import files, folders and archives."""
@@ -182,10 +205,6 @@ class LibraryWork(QObject):
     def fetch(self, library: Path, provider: str, elements: str, limit: int) -> None:
         """Fetch structures of exactly these elements from a database."""
         self._start(library, "fetch", f"--provider={provider}", f"--elements={elements}", f"--limit={limit}")
-
-    def cancel(self) -> None:
-        """Cancel the work; the library is not changed, unless all of it is written already."""
-        self._command.cancel()
 
     def _start(self, library: Path, what: str, *words: str) -> None:
         self._written = False
@@ -221,7 +240,7 @@ STARTING, USUAL_SPEEDS = 15.0, {"images (train)": 2.0, "training": 1.0}
 SIMULATED, SPEEDS = 64, "seconds.json"
 
 
-class FineTuning(QObject):
+class FineTuning(Work):
     """Runs one training at a time, without blocking the window.
 
     Signals
@@ -236,21 +255,12 @@ class FineTuning(QObject):
 
     progressed = Signal(str, int, int)
     scored = Signal(object)
-    ended = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "the training")
         self.output = Path()
-        self._command = Command(self, "the training")
-        self._command.told.connect(self._on_told)
-        self._command.ended.connect(self._on_ended)
         self._began: dict[str, tuple[int, float]] = {}
         self._speeds: dict[str, float] = {}
-
-    @property
-    def running(self) -> bool:
-        """Whether a training is running."""
-        return self._command.running
 
     def start(self, base: str, pairs: Path, output: Path) -> None:
         """Fine-tune a model on the pairs of a folder, and write the folder of a new model.
@@ -266,10 +276,6 @@ class FineTuning(QObject):
         self.output = output
         self._began, self._speeds = {}, known_speeds()
         self._command.start(words)
-
-    def cancel(self) -> None:
-        """Cancel the training and discard its result."""
-        self._command.cancel()
 
     def expected_seconds(self, base: str) -> float:
         """Estimate the duration of a training: loading, missing images, and steps.

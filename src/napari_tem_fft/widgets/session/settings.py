@@ -165,55 +165,54 @@ units = Units()
 
 def fft_in_panel() -> bool:
     """Whether reciprocal space is shown in a panel of its own."""
-    settings = _settings()
-    return bool(settings.layout.fft_panel) if settings is not None else False
+    return bool(_remembered("layout", "fft_panel", False))
 
 
 def remember_fft_in_panel(wanted: bool) -> None:
     """Save the choice in the settings of napari."""
-    settings = _settings()
-    if settings is not None:
-        settings.layout.fft_panel = wanted
+    _remember("layout", "fft_panel", wanted)
 
 
 def length_unit() -> LengthUnit:
     """Unit in which lattice spacings and cells are shown."""
-    settings = _settings()
-    return "angstrom" if settings is not None and settings.numbers.angstrom else "nm"
+    return "angstrom" if _remembered("numbers", "angstrom", False) else "nm"
 
 
 def remember_length_unit(unit: LengthUnit) -> None:
     """Save the choice in the settings of napari."""
-    settings = _settings()
-    if settings is not None:
-        units.watch()
-        settings.numbers.angstrom = unit == "angstrom"
+    units.watch()
+    _remember("numbers", "angstrom", unit == "angstrom")
 
 
 def library_searched() -> bool:
     """Whether analyses search the user's library of phases."""
-    settings = _settings()
-    return bool(settings.library.search) if settings is not None else False
+    return bool(_remembered("library", "search", False))
 
 
 def remember_library_searched(wanted: bool) -> None:
     """Save the choice in the settings of napari."""
-    settings = _settings()
-    if settings is not None:
-        settings.library.search = wanted
+    _remember("library", "search", wanted)
 
 
 def remembered_network() -> str:
     """Name of the last chosen network, or path of its folder; empty for the default."""
-    settings = _settings()
-    return str(settings.network.model) if settings is not None else ""
+    return str(_remembered("network", "model", ""))
 
 
 def remember_network(name: str) -> None:
     """Save the choice in the settings of napari."""
+    _remember("network", "model", name)
+
+
+def _remembered(page: str, name: str, default: object) -> object:
+    settings = _settings()
+    return default if settings is None else getattr(getattr(settings, page), name)
+
+
+def _remember(page: str, name: str, value: object) -> None:
     settings = _settings()
     if settings is not None:
-        settings.network.model = name
+        setattr(getattr(settings, page), name, value)
 
 
 def _settings() -> Any:
