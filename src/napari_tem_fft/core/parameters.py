@@ -21,7 +21,7 @@ Params = TypeVar("Params")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a person needs to know of one parameter.
+    """Description of a parameter for users.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Field:
     option : str
         Name of the command line's option without dashes, where it differs from the field's name.
     automatic : str
-        What holds where nothing is given, of a parameter that may be None.
+        Behaviour of a parameter that may be None if it is not given.
     """
 
     label: str
@@ -91,7 +91,7 @@ class WithinLimits:
 
 
 def check_value(parameter: Parameter, value: Any) -> None:
-    """Raise if a value is none that a parameter may have.
+    """Raise an error if a value is not valid for a parameter.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def check_value(parameter: Parameter, value: Any) -> None:
 
 
 def to_dict(params: object) -> dict[str, Any]:
-    """Plain nested dictionary of a parameter dataclass, ready for JSON.
+    """Convert a parameter dataclass to a nested dictionary of JSON values.
 
     Raises
     ------
     TypeError
-        If it is none.
+        If it is not a dataclass.
     """
     if not is_dataclass(params):
         raise TypeError(f"not a dataclass: {params!r}")
@@ -127,7 +127,7 @@ def to_dict(params: object) -> dict[str, Any]:
 
 
 def from_dict(cls: type[Params], values: dict[str, Any]) -> Params:
-    """Parameter dataclass from `to_dict`'s dictionary; missing entries take their defaults.
+    """Create a parameter dataclass from the result of `to_dict`; missing entries get their defaults.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def from_dict(cls: type[Params], values: dict[str, Any]) -> Params:
 
 
 def _given_kind(hint: Any) -> Any:
-    """The type of a parameter that is given: float for ``float | None``."""
+    """The type of a parameter without None: float for ``float | None``."""
     return next(kind for kind in get_args(hint) if kind is not NoneType) if _may_be_none(hint) else hint
 
 

@@ -1,6 +1,6 @@
-"""The whole chain as one generator, and the dataclasses that hold its parameters and its result.
+"""The complete analysis as one generator, and the dataclasses of its parameters and its result.
 
-An image without any spot gives the same events as any other, with empty tuples in them.
+An image without spots has the same events as any other, with empty tuples in them.
 """
 
 from __future__ import annotations
@@ -70,21 +70,21 @@ class DiffractogramReady:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalSpectraReady:
-    """The transforms of the windows."""
+    """The transforms of the local windows."""
 
     spectra: LocalSpectra
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpotsFound:
-    """All spots, found by the search or changed by a person."""
+    """All spots, from the search or after an edit by the user."""
 
     spots: tuple[Spot, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskPainted:
-    """The profiles of a mask as a person has painted it, before its spots are known."""
+    """The profiles of a mask painted by the user, before its spots are known."""
 
     profiles: tuple[RadialProfile, ...]
 
@@ -98,14 +98,14 @@ class ProfilesReady:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GrainsFound:
-    """The grains that the spots make."""
+    """The grains formed by the spots."""
 
     grains: tuple[Grain, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhasesAssigned:
-    """The phases of grains, and of the rings that no grain explains; the kinds of spots that follow."""
+    """The phases of grains, and of rings that no grain explains, with the resulting kinds of spots."""
 
     matches: tuple[GrainMatch, ...]
     rings: tuple[RingMatch, ...]
@@ -132,14 +132,15 @@ Event = (
 )
 
 
-#: A network that proposes seeds, as a `Proposal` or bare. It is passed in, so that core never imports Keras.
+#: A network that proposes seeds, as a `Proposal` or a sequence. It is passed in, so that core never imports
+#: Keras.
 Segment = Callable[[Diffractogram, LocalSpectra], Sequence[Seed]]
 #: The default network of an analysis: the default model, if it can run.
 NETWORK = "auto"
 #: Number of stages of an analysis and of the reanalysis after an edit.
 STAGES = 7
 EDIT_STAGES = 4
-#: Pixels of the maps per width of their filter, and most pixels per axis.
+#: Pixels of the maps per width of their filter, and largest number of pixels per axis.
 #: MAP_PIXELS_A_WIDTH set by hand. Sweep of MAP_PIXELS_A_WIDTH: halved, F1 0.82 -> 0.83,
 #: area 0.89 -> 0.90; doubled, F1 0.82 -> 0.83, error of d 0.107 -> 0.110 %.
 MAP_PIXELS_A_WIDTH = 3
@@ -160,8 +161,8 @@ class AnalysisParams(WithinLimits):
     network: str = param(
         NETWORK,
         "network",
-        help="Network that proposes additional spots, which the statistics confirm: name of a model or"
-        " path of its folder; auto for the usual one, none for the statistics alone.",
+        help="Network that proposes additional spots, which statistical tests confirm: name of a model or"
+        " path of its folder; auto for the default one, none for statistical detection alone.",
     )
     spectrum: SpectrumParams = field(default_factory=SpectrumParams)
     windows: WindowParams = field(default_factory=WindowParams)
@@ -176,15 +177,15 @@ class AnalysisParams(WithinLimits):
 class EditStart:
     """Results of the run, from which all edits start.
 
-    So what an edit leaves depends on the spots as they are now, not on the way there: a spot that was
-    erased and painted again leaves nothing behind.
+    Therefore the result of edits depends only on the current spots, not on their history: a spot that was
+    erased and painted again has no effect.
 
     Attributes
     ----------
     found : GrainSet
-        Before any specimen mask of a person cut the grains.
+        The grains before a user's specimen mask cut them.
     specimen : ndarray of bool, shape (y, x), optional
-        None where the run was given a person's, so that nobody has looked.
+        None if the run was given a mask by the user, so that none was detected.
     """
 
     found: GrainSet
@@ -193,14 +194,14 @@ class EditStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """Everything that is known of one micrograph, with the parameters that led to it.
+    """All results for one micrograph, with the parameters used.
 
     Attributes
     ----------
     micrograph : Micrograph
     params : AnalysisParams
     phases : tuple of Phase
-        The candidates that were allowed.
+        The candidates.
     diffractogram : Diffractogram
     local_spectra : LocalSpectra
     spots : tuple of Spot
@@ -208,37 +209,37 @@ class Analysis:
         "whole image", "masked" and "local maximum", in this order.
     grains : tuple of Grain
     matches : tuple of GrainMatch
-        One a grain, in the same order; a further one where a second lattice overlaps the first.
+        One per grain, in the same order; a further one if a second lattice overlaps the first.
     map_grid : MapGrid
-        Grid of `specimen`, of `grain_regions` and of every component's heat.
+        Grid of `specimen`, of `grain_regions` and of all components' heat maps.
     specimen : ndarray of bool, shape (y, x)
         False in vacuum and holes.
     specimen_by_user : bool
-        Whether a person has drawn it; grains then end where it does.
+        Whether the user has drawn it; grains are then limited to it.
     grain_regions : tuple of GrainRegion
-        Where each grain is, in the order of `grains`.
+        Region of each grain, in the order of `grains`.
     components : tuple of ComponentMap
         Largest first; "unknown crystal" last.
     warnings : tuple of str
     network : NetworkUsed, optional
-        The network that proposed spots; None where the statistics found them alone.
+        The network that proposed spots; None if they were found by statistical detection alone.
     picture : NetworkPicture, optional
-        What it said of every frequency; not kept with results.
+        Output of the network for every frequency; not stored with results.
     rings : tuple of RingMatch
         Phases of the rings that no grain explains.
     non_candidates : tuple of Phase
-        Outside the candidates; reported where they would match.
-    decisions : tuple of Decision
-        A person's overrides of grains' phases.
+        Phases outside the candidates; reported where they would match.
+    decisions : tuple of PhaseOverride
+        The user's overrides of grains' phases.
     deformations : tuple of Deformation
         Deformations of the grains that are larger than the maps' filter, if the parameters request them.
     candidates_stated : bool
-        Whether a person has said what the sample can hold, by phases or elements.
+        Whether the user has restricted the sample by phases or elements.
     edit_start : EditStart, optional
-        What edits begin from, once there was one; until then they begin from the analysis itself.
+        Results from which edits start, after the first edit; before it they start from the analysis itself.
     searched : LibrarySearch, optional
-        What was searched of the user's library of phases, or what it holds; its entries that were weighed
-        are among the phases. Edits weigh these, and do not search again.
+        Search of the user's phase library, or its contents; its entries that were evaluated are among the
+        phases. Edits evaluate these again without a new search.
     geometry : ImageGeometry, optional
         The scale and the stretch that the grains share; None in results of version 0.1.
 
@@ -280,7 +281,7 @@ class Analysis:
 
     @property
     def vacuum_found(self) -> bool:
-        """Whether part of the image, or of its region of interest, is not specimen."""
+        """Whether a part of the image, or of its region of interest, is outside the specimen."""
         inside = inside_part(self.micrograph, self.map_grid)
         return not bool(self.specimen.all() if inside is None else self.specimen[inside].all())
 
@@ -323,14 +324,14 @@ def analysis_steps(
     ----------
     micrograph : Micrograph
     candidates : CandidateSet or sequence of Phase
-        What may be named, with the overrides of an earlier run, which follow their grains by position.
+        The candidates, with the overrides of an earlier run, which follow their grains by position.
     params : AnalysisParams, optional
     segment : callable, optional
         A network that proposes additional spots.
     specimen : ndarray, shape (y, x), optional
-        A user's mask of the matter, on any grid over the whole image.
+        A user's specimen mask, on any grid over the whole image.
     cache : EvidenceCache, optional
-        Keeps the evidence of the grains for the caller's edits.
+        Stores the evidence of the grains for the caller's edits.
 
     Yields
     ------
@@ -344,7 +345,7 @@ def analysis_steps(
         If the image has no pixel size in nm.
     ValueError
         If the image cannot be transformed (constant, too small, too many bad pixels), or if the given
-        specimen is none of it.
+        specimen mask does not match it.
     """
     params = params or AnalysisParams()
     bars = annotations_of(micrograph, params)
@@ -481,7 +482,7 @@ def with_bent_lattices(
     calibration_uncertainty: float,
     params: AnalysisParams,
 ) -> tuple[tuple[GrainMatch, ...], tuple[BentLattice, ...]]:
-    """The matches, in which grains that are places of a bent lattice say so, and these lattices."""
+    """The matches, in which grains that belong to a bent lattice are marked, and these lattices."""
     unnamed = {match.grain for match in names.matches}
     unnamed -= {match.grain for match in names.matches if match.outcome.names_phases}
     d_error = params.matching.d_error / 100
@@ -491,7 +492,7 @@ def with_bent_lattices(
 
 
 def annotations_of(micrograph: Micrograph, params: AnalysisParams) -> NDArray[np.bool_] | None:
-    """Pixels of bars and labels that the analysis leaves out; None if there are none."""
+    """Pixels of bars and labels that the analysis ignores; None if there are none."""
     return find_annotations(micrograph.pixels) if params.spectrum.annotations == "mask" else None
 
 
@@ -502,7 +503,7 @@ def specimen_of(
     found: GrainSet,
     grid: MapGrid,
 ) -> NDArray[np.bool_]:
-    """Where the image shows matter, on `grid`."""
+    """The specimen mask of the image, on `grid`."""
     discs = [(spot.g, spot.radius) for spot in found.spots if spot.enabled]
     crystals = union(found.regions, grid.shape)
     specimen = specimen_mask(diffractogram, spectra, grid, discs, crystals)
@@ -527,7 +528,7 @@ class Option:
 
 
 def options() -> tuple[Option, ...]:
-    """One option for every declared parameter; the group stands before names that occur twice."""
+    """One option per declared parameter; names that occur twice are preceded by their group."""
     found = [
         (group, one, one.field.option or one.name.replace("_", "-")) for group, one in _declared_options()
     ]
@@ -539,7 +540,7 @@ def options() -> tuple[Option, ...]:
 
 
 def _declared_options() -> Iterator[tuple[str, Parameter]]:
-    """Every parameter with the name of its group; those of no group have an empty one."""
+    """All parameters with the names of their groups; empty for those without a group."""
     yield from (("", one) for one in parameters_of(AnalysisParams))
     for group, kind in parameter_groups():
         yield from ((group, one) for one in parameters_of(kind))

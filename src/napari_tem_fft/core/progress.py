@@ -16,11 +16,11 @@ class Step:
     Attributes
     ----------
     name : str
-        What was just finished, in the user's words ("local spectra").
+        Name of the finished stage for the user ("local spectra").
     done, total : int
         Number of finished stages and of all stages.
     product : object, optional
-        What the stage made (a dataclass of `core`), so that it can be shown before the rest is done.
+        Result of the stage (a dataclass of `core`), so that it can be shown before the rest is finished.
     """
 
     name: str
@@ -36,7 +36,7 @@ def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None
     ----------
     steps : generator of Step
     on_step : callable, optional
-        Called with every step, for example to move a progress bar.
+        Called with each step, for example to update a progress bar.
     """
     while True:
         try:

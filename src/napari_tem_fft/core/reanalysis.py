@@ -53,17 +53,17 @@ from .spots.spot import Spot, friedel_representative, separation
 
 
 class EditCache:
-    """What a row of edits of one diffractogram's spots works out once; results are the same without it.
+    """Cache for a series of edits of one diffractogram's spots; results are the same without it.
 
-    Whoever lets a person edit (the session of a viewer, a loop) makes one, hands it to each edit, and lets go
-    of it with the analysis. Edits on several threads may share it.
+    Create one for each analysis that is edited (in the session of a viewer, or in a loop), pass it to each
+    edit, and discard it with the analysis. Edits in several threads may share it.
 
     Parameters
     ----------
     diffractogram : Diffractogram
         Diffractogram of the analysis and of all its edits.
     evidence : EvidenceCache, optional
-        The one that the analysis was made with, so that grains which no edit changes are not weighed again.
+        Cache used for the analysis, so that grains that are not edited are not evaluated again.
 
     Attributes
     ----------
@@ -93,14 +93,14 @@ class EditCache:
         return self
 
     def band(self) -> BandImage:
-        """The image of the band that spots are looked for in; made at the first call."""
+        """The band-limited image in which spots are searched; computed at the first call."""
         with self._lock:
             if self._band is None:
                 self._band = band_image(self.diffractogram)
             return self._band
 
 
-#: A grain is gone if less than this share of it is still in a grain after an edit.
+#: A grain has vanished if less than this fraction of it is in a grain after an edit.
 STILL_THERE = 0.5
 #: A click selects a spot within this many cells of the displayed diffractogram.
 POINTED = 3.0
@@ -151,7 +151,7 @@ def painted_steps(
     Parameters
     ----------
     analysis : Analysis
-        The last complete one.
+        The last complete analysis.
     spots : sequence of Spot
         Spots that the mask showed before it was painted on; they may be newer than the analysis.
     after : ndarray, shape of the display grid
@@ -200,13 +200,13 @@ def reanalyse_after_specimen_edit(
     Parameters
     ----------
     specimen : ndarray, shape (y, x), optional
-        Not zero where there is matter; of any resolution, over the whole image. None goes back to what
-        the image shows.
+        Nonzero inside the specimen, of any resolution, over the whole image. None restores the detected
+        specimen.
 
     Raises
     ------
     ValueError
-        If it has another shape than the image, or holds nothing.
+        If its shape does not match the image, or it is empty.
     """
     grid, found, start = analysis.map_grid, _grains_before_cut(analysis), edit_start_of(analysis)
     whole, spectra = analysis.diffractogram, analysis.local_spectra
@@ -246,7 +246,7 @@ def reanalyse_after_override(
     ----------
     analysis : Analysis
     decisions : sequence of PhaseOverride
-        All that hold, the earlier ones included.
+        All overrides, including earlier ones.
     """
     choice = replace(analysis.choice, decisions=follow_grains(decisions, analysis.grains))
     scale = analysis.micrograph.calibration
@@ -279,7 +279,7 @@ def reanalyse_after_override(
 def override_steps(
     analysis: Analysis, decisions: Sequence[PhaseOverride], cache: EditCache | None = None
 ) -> Generator[Step, None, Analysis]:
-    """Show again what decisions do not change, then the names and maps that follow from them."""
+    """Yield the products that overrides do not change, then the resulting names and maps."""
     steps = reanalyse_after_override(analysis, decisions, cache)
     yield Step("decision", 0, 1, SpotsFound(analysis.spots))
     yield Step("decision", 0, 1, ProfilesReady(analysis.profiles))
@@ -364,11 +364,11 @@ def spots_of_painted_mask(
     Parameters
     ----------
     after : ndarray, shape of ``display_grid(analysis.diffractogram)``
-        The mask as painted; non-zero is masked.
+        The mask as painted; nonzero is inside.
     """
     grid = display_grid(analysis.diffractogram)
     before = render(analysis.spots, grid)
-    contexts: list[SearchContext] = []  # made for the first spot, for erasing needs none
+    contexts: list[SearchContext] = []  # created for the first spot, because erasing needs none
 
     def measure(g: tuple[float, float], radius: float, number: int) -> Spot:
         if not contexts:
@@ -415,7 +415,7 @@ def search_context_of(analysis: Analysis, cache: EditCache | None = None) -> Sea
 def _specimen_after(start: EditStart, found: GrainSet, analysis: Analysis) -> NDArray[np.bool_] | None:
     """The specimen after an edit: the earlier one plus all crystals, or None (search again) if one vanished.
 
-    A spot less in a grain takes away no matter.
+    A spot less in a grain does not reduce the specimen.
     """
     if start.specimen is None:
         return None

@@ -1,9 +1,9 @@
-"""Series: a stack analysed frame by frame, its drift taken out, each component and each grain against time.
+"""Series: a stack analysed frame by frame with drift correction, and each component and grain against time.
 
-The drift of a frame is the position of the maximum of the mutual correlation, which divides the product of
-the spectra by the root of its modulus, so that neither the strongest structures nor noise dominate (van
-Heel et al., 1992). Only structure coarser than lattice fringes counts, because a lattice is periodic and
-the noise of each frame is different. If nothing stands out, no drift is reported.
+The drift of a frame is the position of the maximum of the mutual correlation function, for which the product
+of the spectra is divided by the square root of its modulus, so that neither the strongest structures nor
+noise dominate (van Heel et al., 1992). Only structure coarser than lattice fringes is used, because a lattice
+is periodic and the noise of each frame is different. Without a significant maximum no drift is reported.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from .progress import Step, change_steps
 Shift = tuple[float, float]
 #: Pixels per axis of the averaged frames that are compared.
 COMPARED = 512
-#: Finest structure that counts, nm (lattice planes lie below 0.5), and the coarsest, as a share of the field.
+#: Finest structure used, nm (d-spacings are below 0.5), and the coarsest, as a fraction of the field.
 FINEST, COARSEST = 1.0, 0.25
-#: A shift counts if the correlation exceeds its values elsewhere by this many robust standard deviations.
-#: Of 240 pairs of independent noise (256 to 1024 pixels) the highest reached 10.4, their median 7.5; film
-#: with structures of 1.2 nm, a quarter as strong as the noise, reaches 10 to 31, and the shift is right to
-#: about 0.1 nm, at worst to 0.3 nm.
+#: A shift is significant if the correlation exceeds its values elsewhere by this many robust standard
+#: deviations. Of 240 pairs of independent noise (256 to 1024 pixels) the highest reached 10.4, their median
+#: 7.5; film with structures of 1.2 nm, a quarter as strong as the noise, reaches 10 to 31, and the shift is
+#: correct within about 0.1 nm, at worst 0.3 nm.
 SIGNIFICANT = 12.0
-#: Frames are cut to their common field if it has at least this share of each axis.
+#: Frames are cropped to their common field if it has at least this fraction of each axis.
 LEAST_COMMON = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Where the frames of a series lie.
+    """Positions of the frames of a series.
 
     Attributes
     ----------
     shifts : tuple of (y, x), pixels
-        What lies at p in the first frame lies at p + shift in this one.
+        A feature at p in the first frame is at p + shift in this one.
     known : tuple of bool
         Whether the shift of a frame was measured; otherwise it repeats the shift of the frame before.
     common : tuple of slice, (rows, columns), optional
@@ -57,7 +57,7 @@ class Drift:
     common: tuple[slice, slice] | None
 
     def cut(self, micrograph: Micrograph, number: int) -> Micrograph:
-        """The common field of a frame, cut at whole pixels so that its noise is unchanged."""
+        """The common field of a frame, cropped at whole pixels so that its noise is unchanged."""
         if self.common is None:
             return micrograph
         rows, columns = (
@@ -67,7 +67,7 @@ class Drift:
         return micrograph.crop(rows, columns)
 
     def origin(self, number: int) -> Shift:
-        """Where the first pixel of what is analysed of a frame lies, in pixels of the first frame."""
+        """Position of the first analysed pixel of a frame, in pixels of the first frame."""
         if self.common is None:
             y, x = self.shifts[number]
             return -y, -x
@@ -126,7 +126,7 @@ def drift_steps(frames: int, frame: Callable[[int], Micrograph]) -> Generator[St
 
 
 def _spectrum(micrograph: Micrograph) -> NDArray[np.complex64]:
-    """Transform of the averaged frame, its edges faded out."""
+    """Transform of the averaged frame with tapered edges."""
     factors = _factors(micrograph)
     ny, nx = (n // f * f for n, f in zip(micrograph.shape, factors, strict=True))
     blocks = micrograph.pixels[:ny, :nx].reshape(ny // factors[0], factors[0], nx // factors[1], factors[1])
@@ -161,10 +161,10 @@ def _shift(one: NDArray[np.complex64], other: NDArray[np.complex64], micrograph:
 
 
 def _band(shape: tuple[int, int], micrograph: Micrograph, factors: list[int]) -> NDArray[np.float32]:
-    """Weight of each frequency: between the coarsest structure and the finest."""
+    """Weight of each frequency: those between the coarsest and the finest structure are used."""
     sizes = [p * f for p, f in zip(micrograph.calibration.scale, factors, strict=True)]
     if micrograph.calibration.space != "real":
-        sizes = [FINEST / 4] * 2  # of an image without a scale structures of four pixels count
+        sizes = [FINEST / 4] * 2  # without a scale the finest structures have four pixels
     g = np.hypot(fft.fftfreq(shape[0], sizes[0])[:, None], fft.rfftfreq(shape[1], sizes[1]))
     field = min(n * size for n, size in zip(shape, sizes, strict=True))
     band = np.exp(-0.5 * (g * FINEST) ** 2) * (1 - np.exp(-0.5 * (g * field * COARSEST) ** 2))
@@ -172,14 +172,14 @@ def _band(shape: tuple[int, int], micrograph: Micrograph, factors: list[int]) ->
 
 
 def _top(line: NDArray[np.float32], place: int) -> float:
-    """Where between its neighbours a maximum lies: the top of the parabola through the three."""
+    """Sub-pixel position of a maximum: the vertex of the parabola through it and its neighbours."""
     below, here, above = (float(line[(place + step) % len(line)]) for step in (-1, 0, 1))
     bend = below - 2 * here + above
     return 0.5 * (below - above) / bend if bend < 0 else 0.0
 
 
 def _common(shifts: list[Shift], shape: tuple[int, int]) -> tuple[slice, slice] | None:
-    """Rows and columns of the first frame that all frames show."""
+    """Rows and columns of the first frame that are in all frames."""
     parts = []
     for axis, length in enumerate(shape):
         steps = [round(shift[axis]) for shift in shifts]
@@ -190,13 +190,14 @@ def _common(shifts: list[Shift], shape: tuple[int, int]) -> tuple[slice, slice] 
     return parts[0], parts[1]
 
 
-#: A grain is found again within this share of its diameter, and never farther than a grain of 1 nm could be.
+#: A grain is recognised within this fraction of its diameter, which counts as at least 1 nm.
 NEAR, LEAST_DIAMETER = 0.5, 1.0
-#: Spots are of the same planes where |g| differs by less than this share, and the azimuth by less, deg.
+#: Spots belong to the same planes if |g| differs by less than this fraction, and the azimuth by less,
+#: degrees.
 SAME_G, SAME_AZIMUTH = 0.03, 6.0
-#: A grain that is missing in this many frames is still the same when it is back: weak ones come and go.
+#: A grain may be missing in this many frames, because weak grains are not found in all frames.
 MISSED = 2
-#: Cost of a pair that is none.
+#: Cost of a pair that cannot be the same grain.
 _NEVER = 1e6
 
 
@@ -207,15 +208,15 @@ class SeriesGrain:
     Attributes
     ----------
     id : int
-        Its number in the frame.
+        Id in the frame.
     component : str
-        Name of the component that it belongs to.
+        Name of its component.
     centre : tuple of float, (y, x), nm
-        From the first pixel of the first frame: drift is taken out.
+        Relative to the first pixel of the first frame, i.e. corrected for drift.
     area, area_sigma : float, nm^2
     diameter : float, nm
     g : tuple of (y, x), 1/nm
-        Of its enabled spots.
+        Frequencies of its enabled spots.
 
     Examples
     --------
@@ -235,11 +236,11 @@ class SeriesGrain:
 
 
 def follow_grains_over(frames: Sequence[Sequence[SeriesGrain]]) -> tuple[tuple[int, ...], ...]:
-    """Number every grain of a series so that the same crystal has one number in all frames.
+    """Number the grains of a series so that a crystal has the same number in all frames.
 
-    Two grains of successive frames are the same where the centre has moved by less than half of the larger
-    diameter and at least one pair of spots is of the same planes; of several pairs those are taken that lie
-    closest together and have most planes in common. A grain may be missing in two frames.
+    Two grains of successive frames are the same if the centre has moved by less than half of the larger
+    diameter and at least one pair of spots belongs to the same planes; of several candidates those are chosen
+    that are closest and share most planes. A grain may be missing in two frames.
 
     Parameters
     ----------
@@ -248,7 +249,7 @@ def follow_grains_over(frames: Sequence[Sequence[SeriesGrain]]) -> tuple[tuple[i
     Returns
     -------
     tuple of tuple of int
-        For each frame the numbers of its grains, in their order, from 1 on.
+        For each frame the numbers of its grains, in their order, starting from 1.
 
     Examples
     --------
@@ -258,9 +259,9 @@ def follow_grains_over(frames: Sequence[Sequence[SeriesGrain]]) -> tuple[tuple[i
     >>> follow_grains_over([[here, there], [there], [turned, here]])
     ((1, 2), (2,), (3, 1))
     """
-    from scipy.optimize import linear_sum_assignment  # slow to import, and for series alone
+    from scipy.optimize import linear_sum_assignment  # slow to import, and only needed for series
 
-    last: dict[int, tuple[int, SeriesGrain]] = {}  # number -> frame in which it was seen last, and how
+    last: dict[int, tuple[int, SeriesGrain]] = {}  # number -> last frame with the grain, and the grain
     tracks: list[tuple[int, ...]] = []
     free = 1
     for number, grains in enumerate(frames):
@@ -284,7 +285,7 @@ def follow_grains_over(frames: Sequence[Sequence[SeriesGrain]]) -> tuple[tuple[i
 
 
 def _cost(one: SeriesGrain, other: SeriesGrain) -> float:
-    """Distance as a share of what is allowed, and the share of planes that are not in common."""
+    """Distance relative to the largest allowed one, plus the fraction of planes that are not shared."""
     reach = NEAR * max(one.diameter, other.diameter, LEAST_DIAMETER)
     distance = float(np.hypot(*np.subtract(one.centre, other.centre))) / reach
     common = _planes_in_common(one, other)
@@ -292,7 +293,7 @@ def _cost(one: SeriesGrain, other: SeriesGrain) -> float:
 
 
 def _planes_in_common(one: SeriesGrain, other: SeriesGrain) -> float:
-    """Share of the spots of the grain with fewer of them that the other one has too; 1 where none has any."""
+    """Fraction of the spots of the grain with fewer spots that the other also has; 1 without any spots."""
     if not one.g or not other.g:
         return 1.0 if one.g == other.g else 0.0
     a, b = (np.array(grain.g, float) for grain in (one, other))
@@ -306,15 +307,15 @@ def _azimuth(g: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.degrees(np.arctan2(-g[:, 0], g[:, 1]))
 
 
-#: Consecutive frames that together determine where the specimen is.
+#: Number of consecutive frames from which the specimen is determined.
 STEADY = 5
-#: Warning if the drift leaves too little in common.
+#: Warning if the drift leaves too small a common field.
 LITTLE_IN_COMMON = (
-    "the frames have less than half of the field in common: each was analysed whole, so that shares are of"
-    " other parts of the sample from frame to frame"
+    "the frames share less than half of the field: each was analysed whole, so that shares refer to"
+    " different parts of the sample from frame to frame"
 )
 UNKNOWN_DRIFT = (
-    "the drift of {} of {} frames could not be measured: each counts as unmoved since the one before"
+    "the drift of {} of {} frames could not be measured: no shift from the previous frame is assumed"
 )
 
 
@@ -330,7 +331,7 @@ class SeriesFrame:
         Area of each component by its name, and its uncertainty from the component's border.
     spots, grains : int
     specimen : float, nm^2
-        Area of the specimen; in a series with drift correction, where most of five frames show matter.
+        Area of the specimen; with drift correction that which is specimen in most of five frames.
     problem : str
         Why the frame could not be analysed; empty if it could.
     crystals : tuple of SeriesGrain
@@ -355,7 +356,7 @@ class SeriesFrame:
     drift: tuple[float, float] | None = None
 
     def fraction(self, component: str) -> tuple[float, float]:
-        """Share of the specimen's area that a component has, and its standard uncertainty.
+        """Share of a component in the specimen's area, and its standard uncertainty.
 
         Examples
         --------
@@ -375,11 +376,11 @@ class Series:
     ----------
     frames : tuple of SeriesFrame
     tracks : tuple of tuple of int
-        For each frame the numbers that its `crystals` have in all frames.
+        For each frame the track numbers of its `crystals`.
     phases : tuple of str
-        The ids to which names were restricted, those of the frame that was chosen for it; empty for none.
+        Ids of the phases to which names were restricted (`lock`); empty without a restriction.
     notes : tuple of str
-        What the user should know.
+        Remarks for the user.
 
     Examples
     --------
@@ -404,30 +405,30 @@ def series_steps(
     drift: bool = False,
     lock: int | None = None,
 ) -> Generator[Step, None, Series]:
-    """Analyse frame by frame; yields a `Step` after each stage, with a `SeriesFrame` at the end of a frame.
+    """Analyse frame by frame; yields a `Step` after each stage, with a `SeriesFrame` after each frame.
 
     A frame that cannot be analysed is reported and does not stop the others.
 
     Parameters
     ----------
     frames : int
-        How many there are.
+        Number of frames.
     frame : callable
-        Gives one of them; only one is in memory at a time.
+        Returns the frame of a given number; only one is in memory at a time.
     choice : CandidateSet
-        What may be named.
+        The candidates.
     params : AnalysisParams, optional
     segment : callable, optional
-        The network that proposes spots, as `analysis_steps` takes it.
+        The network that proposes spots, as for `analysis_steps`.
     drift : bool
-        Measure the drift first, and analyse of each frame what all have in common.
+        Measure the drift first, and analyse only the field common to all frames.
     lock : int, optional
-        Names are restricted to the phases that this frame has; all others are reported where they would fit.
+        Restrict names to the phases found in this frame; others are reported where they would fit.
 
     Raises
     ------
     ValueError
-        If there is no such frame to lock on, it cannot be analysed or names no phase, or sizes differ.
+        If the frame `lock` does not exist, cannot be analysed or names no phase, or sizes differ.
     """
     if lock is not None and not 0 <= lock < frames:
         raise ValueError(f"there is no frame {lock} to take the phases from; choose one of 0 to {frames - 1}")
@@ -471,12 +472,12 @@ def series_steps(
 def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> CandidateSet:
     """Restrict the candidates to the phases that an analysis has named; the others become non-candidates.
 
-    A phase that appears later is not taken for one of them: its grains are unknown, with what would fit.
+    A phase that appears later is not taken for one of them: its grains are unknown, with the phases that fit.
 
     Raises
     ------
     ValueError
-        If it names none.
+        If it names no phase.
     """
     named = {name for component in analysis.components for name in component.phases}
     phases = tuple(phase for phase in analysis.phases if phase.id in named)
@@ -490,10 +491,10 @@ def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> Candi
 
 
 def _steady_areas(specimens: Sequence[NDArray[np.uint8]]) -> list[int]:
-    """Specimen pixels in each frame: pixels that are matter in most of the five frames around it.
+    """Number of specimen pixels in each frame: those inside it in most of the five frames around it.
 
-    Of one frame alone the border is a matter of its noise, and with it every share. The masks are packed, for
-    a series can have thousands.
+    In a single frame the border, and so all shares, depend on noise. The masks are packed, because a series
+    can have thousands of frames.
     """
     areas = []
     for number in range(len(specimens)):
@@ -504,7 +505,7 @@ def _steady_areas(specimens: Sequence[NDArray[np.uint8]]) -> list[int]:
 
 
 def _with_specimens(frames: Sequence[SeriesFrame], areas: Sequence[float]) -> list[SeriesFrame]:
-    """The frames with the area of their specimen; those with a problem have none."""
+    """The frames with the areas of their specimens; frames with a problem have none."""
     left = iter(areas)
     return [frame if frame.problem else replace(frame, specimen=next(left)) for frame in frames]
 

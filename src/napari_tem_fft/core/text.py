@@ -1,4 +1,4 @@
-"""Text for people: lengths in nm or Angstrom, and names that can be shown anywhere."""
+"""Formatting of text: lengths in nm or Angstrom, and names that can be displayed anywhere."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Literal
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""The text with all characters escaped that cannot be printed: controls, line ends, halves of pairs.
+    r"""Escape all unprintable characters of a text: controls, line ends, unpaired surrogates.
 
     Parameters
     ----------
     text : str
     keep : str
-        Characters that stay as they are.
+        Characters that are not escaped.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def count_text(number: int, noun: str) -> str:
-    """Number and noun, which has an s but after 1.
+    """Number and noun, in the plural except after 1.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def count_text(number: int, noun: str) -> str:
 
 
 def round_length(most: float) -> float:
-    """The largest of ..., 0.5, 1, 2, 5, 10, ... that is at most `most`: how long a scale bar is.
+    """The largest of ..., 0.5, 1, 2, 5, 10, ... that is at most `most`, as length of a scale bar.
 
     Examples
     --------
@@ -50,12 +50,12 @@ def round_length(most: float) -> float:
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
-    """Numbers with commas, semicolons or spaces between them.
+    """Parse numbers separated by commas, semicolons or spaces.
 
     Raises
     ------
     ValueError
-        If something is no number.
+        If a part is not a number.
 
     Examples
     --------
@@ -65,9 +65,9 @@ def parse_numbers(text: str) -> tuple[float, ...]:
     try:
         numbers = tuple(float(part) for part in text.replace(",", " ").replace(";", " ").split())
     except ValueError:
-        raise ValueError(f"{text!r} is no list of numbers") from None
+        raise ValueError(f"{text!r} is not a list of numbers") from None
     if not all(isfinite(number) for number in numbers):
-        raise ValueError(f"{text!r} is no list of numbers")
+        raise ValueError(f"{text!r} is not a list of numbers")
     return numbers
 
 
@@ -78,33 +78,33 @@ _FACTOR = {"nm": 1.0, "angstrom": 10.0}
 
 
 def symbol(unit: LengthUnit) -> str:
-    """The unit's sign."""
+    """Symbol of a unit."""
     return _SYMBOL[unit]
 
 
 def in_unit(nm: float, unit: LengthUnit) -> float:
-    """A length given in nm as a number in another unit."""
+    """Convert a length in nm to another unit."""
     return nm * _FACTOR[unit]
 
 
 def factor(unit: LengthUnit) -> float:
-    """How many of the unit are in a nm."""
+    """Number of units in a nanometre."""
     return _FACTOR[unit]
 
 
 def spacing(nm: float, sigma: float | None = None, unit: LengthUnit = "nm", digits: int = 4) -> str:
-    """A length with its uncertainty, where there is one, and its sign."""
+    """Format a length with its uncertainty, if there is one, and its unit."""
     off = "" if sigma is None else f" ± {uncertainty(sigma, unit, digits)}"
     return f"{length(nm, unit, digits)}{off} {symbol(unit)}"
 
 
 def frequency(per_nm: float, unit: LengthUnit = "nm", digits: int = 3) -> str:
-    """A frequency with its sign, nm⁻¹ or Å⁻¹, as exact in either unit."""
+    """Format a frequency with its unit, nm⁻¹ or Å⁻¹, with the same precision in both."""
     return f"{per_nm / _FACTOR[unit]:.{digits + (unit == 'angstrom')}f} {symbol(unit)}⁻¹"
 
 
 def uncertainty(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
-    """A length's standard deviation without its sign, with more digits where it would seem to be nothing.
+    """Format the standard deviation of a length without unit, with more digits if it would appear as zero.
 
     Examples
     --------
@@ -118,9 +118,9 @@ def uncertainty(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
 
 
 def with_sigma(value: float, sigma: float, digits: int = 1) -> str:
-    """A number and its standard deviation, with more digits where that would seem to be nothing.
+    """Format a number and its standard deviation, with more digits if that would appear as zero.
 
-    One without a standard deviation stands alone.
+    Without a standard deviation only the number is returned.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def with_sigma(value: float, sigma: float, digits: int = 1) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign; nothing is neither more nor less.
+    """Format a number with its sign; zero has none.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
-    """A length without its sign, as exact in either unit.
+    """Format a length without unit, with the same precision in both units.
 
     Parameters
     ----------
@@ -154,6 +154,6 @@ def length(nm: float, unit: LengthUnit = "nm", digits: int = 4) -> str:
         The length in nm.
     unit : {"nm", "angstrom"}
     digits : int
-        Digits after the point in nm.
+        Digits after the decimal point in nm.
     """
     return f"{in_unit(nm, unit):.{digits - (unit == 'angstrom')}f}"

@@ -1,7 +1,7 @@
 """Why a grain is not named as some phase: how well it would fit, what it would need, and what contradicts it.
 
-Any phase can be asked for, a candidate of the analysis or not. The grain's spots are laid under it as
-matching does, once with what is known of the image's scale, and once at any scale.
+The phase need not be a candidate of the analysis. It is fitted to the grain's spots as in the matching,
+once with the known uncertainty of the image's scale, and once at any scale.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ def why_not(
     ----------
     analysis : Analysis
     phase : Phase
-        Any, a candidate or not.
+        Any phase, a candidate or not.
     grain : int, optional
-        Its id; where absent, the grain that the phase fits best.
+        Id of the grain; by default the grain that the phase fits best.
     cache : EvidenceCache, optional
-        What is known of these grains already.
+        Evidence computed before for these grains.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def _ask(analysis: Analysis, phase: Phase, match: GrainMatch, cache: EvidenceCac
     reported = next((c.posterior for c in match.candidates if c.phase == phase.id), probability)
     against = _against(analysis, phase, fit, spots, context, _standards(analysis, match.grain))
     is_candidate = any(phase.id == each.id for each in analysis.phases)
-    # as they are, or as they would be with the phase among them
+    # probabilities of the candidates, including the phase
     weighed_so = {c.phase: c.posterior for c in match.candidates}
     if phase.id not in weighed_so:
         weighed_so = {each.id: float(share) for each, share in zip(phases, found.phase[0], strict=False)}
