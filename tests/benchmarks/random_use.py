@@ -139,13 +139,11 @@ class User:
             if time.monotonic() > end:
                 break
             name = str(self.random.choice(names))
-            self.told.clear()
-            getattr(self, f"do_{name}")()
+            self.take(name, number)
             self.wait(float(self.random.choice([0.0, 0.05, 0.5])))
             if self.random.random() < 0.5:
                 self.rest()
                 self.report(number, name)
-            self.done[name] += 1
         self.finish("closing all")
 
     def finish(self, action: str) -> None:
@@ -188,10 +186,18 @@ class User:
 
     def act(self, name: str) -> None:
         """Take an action, wait until nothing is under way, and report what is wrong."""
-        self.told.clear()
-        getattr(self, f"do_{name}")()
+        self.take(name, 0)
         self.rest()
         self.report(0, name)
+
+    def take(self, name: str, number: int) -> None:
+        """Take an action, and report an exception, which does not end the use."""
+        self.told.clear()
+        try:
+            getattr(self, f"do_{name}")()
+        except Exception as error:
+            self.bad += 1
+            print(f"action {number}, {name}: {error!r}", flush=True)
         self.done[name] += 1
 
     def put_back(self) -> None:
@@ -264,6 +270,7 @@ class User:
             self.bad += 1
             print(f"not cleared: {[layer.name for layer in self.viewer.layers]}", flush=True)
             self.viewer.layers.clear()
+        self.wait(3.5)  # the session collects what Qt lets go of in several turns
         self.memory.append(resident())
         minutes = (time.monotonic() - self.start) / 60
         print(f"{minutes:.1f} min, all cleared: {self.memory[-1]:.0f} MB", flush=True)

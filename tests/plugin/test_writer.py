@@ -94,6 +94,22 @@ def test_layers_come_back_as_they_were(viewer, analysis, tmp_path):
     assert_same(kept.components, analysis.components)
 
 
+@pytest.mark.parametrize("colour", ["transparent", "red", "#12345678"])
+def test_points_and_shapes_that_were_all_deleted_do_not_hinder_saving(viewer, tmp_path, colour):
+    points = viewer.layers["a person's own"]
+    points.border_color = points.face_color = colour
+    for layer in (points, viewer.layers["spots · small"], viewer.layers["rings · small"]):
+        layer.selected_data = set(range(len(layer.data)))
+        layer.remove_selected()
+    (path,) = viewer.layers.save(str(tmp_path / "a.temfft"), plugin="napari-tem-fft")
+    again = ViewerModel()
+    again.open(path, plugin="napari-tem-fft")
+    assert [layer.name for layer in again.layers] == [layer.name for layer in viewer.layers]
+    own = again.layers["a person's own"]
+    assert (len(own.data), own.current_face_color) == (0, points.current_face_color)
+    assert own.current_border_color == points.current_border_color
+
+
 def same_data(before, after) -> bool:
     if isinstance(before.data, list):
         return all(np.allclose(a, b) for a, b in zip(before.data, after.data, strict=True))

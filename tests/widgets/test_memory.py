@@ -12,6 +12,7 @@ import pytest
 from app_model.expressions import get_context
 from napari.layers import Layer
 from OpenGL.GL import glIsTexture
+from qtpy.QtCore import Qt
 from vispy.gloo.glir import GlirTexture
 
 from napari_tem_fft.core.fourier import stft
@@ -116,6 +117,21 @@ def test_a_run_given_up_frees_what_it_made_though_its_worker_stays(qtbot):
     runner.cancel()
     qtbot.waitUntil(lambda: made[0]() is None)
     assert worker.abort_requested
+
+
+def test_deleting_all_layers_frees_those_that_finalizers_keep_for_a_while(two_images, qtbot):
+    viewer = two_images.session._viewer()
+    layers = [ref(layer) for layer in viewer.layers]
+    gc.collect()
+    gc.disable()  # not by chance
+    try:
+        table = viewer.window._qt_viewer.layers
+        qtbot.keyClick(table, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        qtbot.keyClick(table, Qt.Key.Key_Delete)
+        assert not viewer.layers
+        qtbot.waitUntil(lambda: not any(layer() for layer in layers), timeout=10_000)
+    finally:
+        gc.enable()
 
 
 def test_placing_layers_leaves_no_slices_of_the_layer_list(viewer, dock, analysed, run):

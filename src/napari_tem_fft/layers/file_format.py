@@ -83,7 +83,12 @@ def _texts(values: Any) -> list[str]:
 
 
 def _colours(value: Any) -> Any:
-    return value if isinstance(value, str) else np.asarray(value, float).tolist()
+    """A colour or one for each element; napari names that of the next point if all points were deleted."""
+    if isinstance(value, str):
+        return str(value)
+    if any(isinstance(colour, str) for colour in value):
+        return [_colours(colour) for colour in value]
+    return np.asarray(value, float).tolist()
 
 
 def _interpolation(value: Any) -> str:

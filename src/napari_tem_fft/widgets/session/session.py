@@ -483,8 +483,8 @@ class Session(QObject):
             self._all_closed.start()
 
     def _on_all_closed(self) -> None:
-        if not self._image_states:
-            give_back()
+        if not self._image_states and give_back():
+            self._all_closed.start()
 
 
 def session_of(napari_viewer: ViewerModel) -> Session:
