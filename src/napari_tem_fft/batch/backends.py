@@ -1,4 +1,4 @@
-"""The workers of a run: processes of this machine or of a cluster, and how many its memory allows."""
+"""Workers of a run: processes on this machine or on a cluster, and how many fit into memory."""
 
 from __future__ import annotations
 

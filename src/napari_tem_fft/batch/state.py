@@ -126,9 +126,10 @@ READ_AGAIN = 20e9
 def carry_over(
     sources: Sequence[Source], job: Job, resume: bool, strict: bool | None = None
 ) -> tuple[list[Record], list[Source]]:
-    """Take over what still holds of an earlier run in the folder, and corrections saved beside its results.
+    """Reuse valid results of an earlier run in the folder, and corrections saved next to them.
 
-    Results of files that a person corrected in the window and saved as ``*.temfft`` are written anew from it.
+    Results of files that the user corrected in napari and saved as ``*.temfft`` are written again from that
+    file.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def carry_over(
     Returns
     -------
     list of Record, list of Source
-        Records of files whose results are kept, and the other files.
+        Records of the files whose results are kept, and the remaining files.
     """
     folder = Path(job.output)
     journal = Journal(folder)

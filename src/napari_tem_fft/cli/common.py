@@ -90,7 +90,7 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
             "--scale-bar",
             dest="pixel_size",
             metavar="NM,PIXELS",
-            type=argument_type(_scale_bar, "not a bar's length in nm and in pixels, 5,268"),
+            type=argument_type(_scale_bar, "not a bar's length in nm and in pixels, such as 5,268"),
             help="pixel size from a scale bar: its length in nm, as written next to it, and in pixels",
         )
     image.add_argument(
@@ -128,7 +128,7 @@ def picture_options(args: argparse.Namespace) -> PictureOptions:
 
 
 def argument_type(parse: Callable[[str], T], wanted: str = "") -> Callable[[str], T]:
-    """The type of an option: its errors are shown as the parser words them, or say what was `wanted`."""
+    """Type of an option whose errors are shown by the parser, with its own message or with `wanted`."""
 
     def parsed(text: str) -> T:
         try:
@@ -147,14 +147,14 @@ def _dpi(text: str) -> int:
 
 
 def listed(known: Collection[str] = ()) -> Callable[[str], list[str]]:
-    """The type of an option with a comma-separated list, of names that are `known` if these are stated."""
+    """Type of an option with a comma-separated list of names, which must be among `known` if given."""
 
     def parsed(text: str) -> list[str]:
         found = [name.strip() for name in text.split(",") if name.strip()]
         found = list(dict.fromkeys(name.lower() if known else name for name in found))
         unknown = [name for name in found if known and name not in known]
         if unknown or not found:
-            which = f"is not one of {', '.join(known)}" if known else "is no name"
+            which = f"is not one of {', '.join(known)}" if known else "is not a name"
             raise ValueError(f"{', '.join(unknown) or 'nothing'} {which}")
         return found
 

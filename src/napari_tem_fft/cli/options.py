@@ -182,16 +182,16 @@ def _add_edits(group: Any) -> None:
     """Add the options for the region of interest and for edits of spots."""
     group.add_argument(
         "--roi", metavar="Y,X;Y,X;...", default=(),
-        type=argument_type(_corners, "no region, such as 2,3;8,10 in nm"),
+        type=argument_type(_corners, "not a region, such as 2,3;8,10 in nm"),
         help="analyse only this rectangle (two opposite corners) or polygon, nm from the upper left corner",
     )  # fmt: skip
-    ids = argument_type(_ids, "no list of spots' ids, such as 3,7")
-    for option, text in (("delete", "are no reflections"), ("restore", "count although they were off")):
+    ids = argument_type(_ids, "not a list of spot ids, such as 3,7")
+    for option, text in (("delete", "disable these spots"), ("restore", "enable these disabled spots")):
         name = f"--{option}-spots"
-        group.add_argument(name, metavar="ID,...", type=ids, default=(), help=f"these {text}")
+        group.add_argument(name, metavar="ID,...", type=ids, default=(), help=text)
     group.add_argument(
         "--add-spot", metavar="GY,GX[,R]", action="append", default=[],
-        type=argument_type(_place, "no spot, such as -2.5,4.1 or -2.5,4.1,0.2"),
+        type=argument_type(_place, "not a spot, such as -2.5,4.1 or -2.5,4.1,0.2"),
         help="add a spot at this g in 1/nm (y down), with the radius of its disc; g is refined",
     )  # fmt: skip
 

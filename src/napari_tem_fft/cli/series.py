@@ -87,7 +87,7 @@ def add_command(
         help="only these frames, from 0; LAST is excluded, as in Python (0:200:10)",
     )  # fmt: skip
     series.add_argument(
-        "--frame-interval", metavar="S", type=argument_type(_seconds, "no time in seconds, such as 0.25"),
+        "--frame-interval", metavar="S", type=argument_type(_seconds, "not a time in seconds, such as 0.25"),
         help="time between two frames, s (default: the file's)",
     )  # fmt: skip
     series.add_argument(

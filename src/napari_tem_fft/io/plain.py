@@ -195,7 +195,7 @@ def _no_number(name: str) -> NoReturn:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield another path to write to, which is renamed at the end: nobody ever sees half of the file."""
+    """Yield another path to write to, which is renamed at the end, so that the file is never incomplete."""
     temporary = path.with_name(f".{path.name}.new")
     yield temporary
     os.replace(temporary, path)

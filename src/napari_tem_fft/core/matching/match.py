@@ -90,7 +90,7 @@ def with_alternatives(
     free : sequence of GrainMatch
         Matches of the same grains, or some of them, that consider all phases.
     outside : sequence of Phase
-        The phases that are no candidates.
+        The phases that are not candidates.
     weight : float
         Prior probability of such a phase relative to a candidate (`MatchParams.outside`).
     """
@@ -192,10 +192,10 @@ def match_image(
         Relative standard uncertainty of the image's scale (0.02 is 2 %).
     params : MatchParams, optional
     decisions : sequence of PhaseOverride, optional
-        A person's overrides of grains' phases.
+        The user's overrides of grains' phases.
     band : tuple of float, 1/nm, optional
         Smallest and largest |g| at which the image could show a spot, as limited by the Nyquist frequency,
-        the search and filters. Reflections missing outside this band are no evidence against a phase.
+        the search and filters. Reflections missing outside this band are not evidence against a phase.
     outside : sequence of Phase, optional
         Phases outside the candidates. Their evidence is computed as well, and they are reported where they
         would match (`GrainMatch.alternatives`); see `with_alternatives`.

@@ -31,7 +31,7 @@ class Outcome(StrEnum):
 
 
 def outcome_words(outcome: str, phases: Sequence[str], probability: float) -> str:
-    """Describe an outcome, to stand beside the names; of a set of one phase with the probability of another.
+    """Describe an outcome, for display next to the names; for a set of one with the probability of others.
 
     >>> outcome_words(Outcome.AMBIGUOUS, ["Au"], 0.92)
     'ambiguous: 8 % for a phase that is not among the candidates'

@@ -444,6 +444,6 @@ def _incomplete(path: Path, name: str) -> ReadError:
 
 
 def _unreadable(path: Path, error: Exception) -> ReadError:
-    if type(error).__name__ == "BoxKeyError":  # by name: python-box is no dependency
+    if type(error).__name__ == "BoxKeyError":  # by name: python-box is not a dependency
         return ReadError(path, f"incomplete image entry ({error})", _SAVE_AGAIN)
     return ReadError(path, f"damaged or unsupported file ({type(error).__name__}: {error})", _SAVE_AGAIN)

@@ -43,10 +43,10 @@ class Scale:
     ----------
     size, offset : tuple of float, (y, x)
     units : tuple of str, (y, x)
-        As written in the file; empty if present is no scale.
+        As written in the file; empty if there is no scale.
     warnings : tuple of str
     instrument : str
-        Manufacturer or program that wrote the scale; empty if present is none.
+        Manufacturer or program that wrote the scale; empty if there is none.
     microscope : dict
         Other metadata of the microscope, with rosettasciio's names.
     """

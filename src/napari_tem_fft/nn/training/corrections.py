@@ -143,7 +143,7 @@ def pair_summary(path: Path) -> tuple[str, int, str]:
     Raises
     ------
     PairError
-        If the file is no training pair.
+        If the file is not a training pair.
     """
     with _read(path) as archive:
         meta = _meta_of(archive)

@@ -25,7 +25,7 @@ from ..session.source import bring_back, hide, micrograph_from, set_visible
 
 
 class _Switched(QObject):
-    """A view of the current image and selection that a person switches on and off."""
+    """A view of the current image and selection that the user switches on and off."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()

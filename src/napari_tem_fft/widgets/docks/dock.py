@@ -166,7 +166,7 @@ class Balance(QObject):
             self._aside.start()
 
     def _share_column(self) -> None:
-        """Give the dock a good share of a column, of which Qt leaves it a strip below what stands there."""
+        """Give the dock a fair share of its column, where Qt would leave it a strip below the others."""
         main = self._dock.window()
         if isinstance(main, QMainWindow) and not main.tabifiedDockWidgets(self._dock):
             main.resizeDocks([self._dock], [int(ASIDE * main.height())], Qt.Orientation.Vertical)

@@ -1,4 +1,4 @@
-"""What follows a stroke of the brush on the mask: how it is noticed, what it does to the spots, and undo.
+"""Edits of the mask: detection of brush strokes, the resulting edits of spots, and undo.
 
 A brush stroke, a fill and a polygon each emit napari's ``paint`` event once, when they are finished. Undo and
 redo only emit ``set_data``, as many other actions do; the mask is then compared with its last known state.
