@@ -19,9 +19,11 @@ differently, until they are next to their crystal: "not moved" are the ghosts th
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_tem_fft.core.pipeline import Analysis, AnalysisParams, analysis_steps
 from napari_tem_fft.core.progress import exhaust
@@ -30,11 +32,79 @@ from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.nn.inference.propose import Segmenter
 from napari_tem_fft.nn.simulation.conditions import SynthesisParams, plain, without_crystals
 from napari_tem_fft.nn.simulation.imaging import Lens
-from napari_tem_fft.nn.simulation.synthesis import Synthetic, TrueGrain, synthesise
-from napari_tem_fft.nn.training.evaluate import SpotScore, d_score, interval, rates
+from napari_tem_fft.nn.simulation.synthesis import FAINT, Synthetic, TrueGrain, Truth, synthesise
+from napari_tem_fft.nn.training.evaluate import SpotScore, distances, interval, rates, visible
 
 CLASSES = {"easy": (800.0, 5000.0), "medium": (150.0, 800.0), "hard": (30.0, 150.0)}
 BASE = plain(SynthesisParams(empty=0.0, sizes=(1024, 1536, 2048), shares=(0.5, 0.3, 0.2)))
+
+
+#: Relative width of a group of d that count as one.
+D_GROUP = 0.003
+
+
+def d_groups(d: NDArray[np.float64], width: float = D_GROUP) -> NDArray[np.float64]:
+    """Distinct d-spacings: those within `width` of a group's first are one."""
+    groups: list[float] = []
+    for value in np.sort(np.asarray(d, np.float64)):
+        if not groups or value / groups[-1] - 1 > width:
+            groups.append(float(value))
+    return np.array(groups)
+
+
+def d_score(
+    answers: NDArray[np.float64],
+    truth: Truth,
+    limits: NDArray[np.float64],
+    d_min: float,
+    tolerance: float,
+    grains: Sequence[TrueGrain] = (),
+) -> SpotScore:
+    """Distinct d-spacings found and missed, right and wrong, of an image.
+
+    Answers at points of a crystal's lattice that are no visible reflection (faint ones, and
+    forbidden ones that surfaces and double diffraction make) count neither way.
+
+    Parameters
+    ----------
+    answers : ndarray, shape (n, 2), (y, x), 1/nm
+    d_min : float, nm
+        Smaller ones are not looked at.
+    tolerance : float
+        Relative; of grains so small that the lens's transfer changes across their spots (and moves these),
+        half of 1 / size in g. A point of the lattice is met within twice that.
+    grains : sequence of TrueGrain
+        The crystals, with their lattices.
+    """
+    seen = visible(truth, limits)
+    lengths = np.hypot(*truth.g.T)
+    reach = np.maximum(tolerance, 0.5 / (truth.size * np.maximum(lengths, 1e-6)))
+    answers = answers[np.hypot(*answers.T) <= 1 / d_min]
+    near = np.abs(lengths / np.hypot(*answers.T)[:, None] - 1) <= reach
+    right = (near & seen).any(axis=1)
+    counted = right | ~((near & (truth.snr >= FAINT)).any(axis=1) | _on_lattices(answers, grains, tolerance))
+    d = 1 / np.hypot(*answers.T)
+    groups = d_groups(d[counted])
+    member = np.abs(d[counted & right] / groups[:, None] - 1) <= D_GROUP
+    good = int(member.any(axis=1).sum())
+    wanted = d_groups(1 / lengths[seen])
+    wanted = wanted[wanted >= d_min]
+    found = (np.abs(wanted[:, None] * lengths - 1) <= 0.004) & (near & seen).any(axis=0)
+    hits = int(found.any(axis=1).sum())
+    return SpotScore(hits, len(wanted) - hits, good, len(groups) - good)
+
+
+def _on_lattices(
+    answers: NDArray[np.float64], grains: Sequence[TrueGrain], tolerance: float
+) -> NDArray[np.bool_]:
+    """Which frequencies lie on a point of any crystal's lattice, within twice the tolerance."""
+    on, length = np.zeros(len(answers), bool), np.hypot(*answers.T)
+    for grain in grains if len(answers) else ():
+        points = grain.points(1.1 * float(length.max()))
+        if len(points):
+            reach = np.maximum(tolerance * length, 0.5 / grain.diameter)
+            on |= distances(answers, points).min(axis=1) < 2 * reach
+    return on
 
 
 @dataclass(frozen=True)

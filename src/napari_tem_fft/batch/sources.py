@@ -72,19 +72,15 @@ def find_sources(inputs: Sequence[str | Path], output: Path) -> Found:
     return Found(number_sources(list(paths.items()), set()), left_out)
 
 
-def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str], first: int = 0) -> tuple[Source, ...]:
+def number_sources(paths: Sequence[tuple[Path, Path]], taken: set[str]) -> tuple[Source, ...]:
     """Create sources from (file, preferred folder), each with a unique folder that is not yet taken.
 
     Parameters
     ----------
     taken : set of str
         Folders in lower case; those of the new sources are added.
-    first : int
-        Index of the first source.
     """
-    sources = (
-        Source(index, str(path), wanted.as_posix()) for index, (path, wanted) in enumerate(paths, first)
-    )
+    sources = (Source(index, str(path), wanted.as_posix()) for index, (path, wanted) in enumerate(paths))
     return tuple(elsewhere(sources, taken))
 
 

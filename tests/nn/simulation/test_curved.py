@@ -8,16 +8,26 @@ SHAPE, PIXEL = (512, 512), (0.04, 0.04)
 CURLED = Stack((10.0, -5.0), np.arange(13.0, 18.0, 0.34), 0.0, 1.0)
 
 
+def local_frequency(stack: Stack, y: float, x: float) -> tuple[float, float]:
+    """Frequency (y, x) of the fringes at a place in a stack, 1/nm, by differences over 0.01 nm."""
+    step = 0.005
+    (above, below), (right, left) = (
+        [stack.phase_and_cover(np.array(y + a), np.array(x + b))[0] for a, b in pair]
+        for pair in (((step, 0), (-step, 0)), ((0, step), (0, -step)))
+    )
+    return float(above - below) / (2 * step), float(right - left) / (2 * step)
+
+
 def test_fringes_of_curved_planes_point_away_from_the_centre_of_curvature():
     """15 nm away, by 0.3 rad: g = (sin 0.3, cos 0.3) / 0.34 nm."""
     y, x = 10.0 + 15 * np.sin(0.3), -5.0 + 15 * np.cos(0.3)
-    assert CURLED.local_frequency(y, x) == pytest.approx((np.sin(0.3) / 0.34, np.cos(0.3) / 0.34), rel=1e-3)
+    assert local_frequency(CURLED, y, x) == pytest.approx((np.sin(0.3) / 0.34, np.cos(0.3) / 0.34), rel=1e-3)
 
 
 def test_planes_turn_by_the_way_along_them_over_their_radius():
     """From one end of an arc of 1 rad to the other the frequency turns by 1 rad, whatever the radius."""
     ends = [
-        CURLED.local_frequency(10.0 + 15 * np.sin(turn), -5.0 + 15 * np.cos(turn)) for turn in (-0.45, 0.45)
+        local_frequency(CURLED, 10.0 + 15 * np.sin(turn), -5.0 + 15 * np.cos(turn)) for turn in (-0.45, 0.45)
     ]
     turned = np.arctan2(*ends[1]) - np.arctan2(*ends[0])
     assert turned == pytest.approx(0.9, abs=1e-3)

@@ -80,9 +80,9 @@ class PhaseEntry:
         return digest.hexdigest()
 
 
-def phase_of_entry(entry: PhaseEntry, tags: Sequence[str] = ("library",)) -> Phase:
+def phase_of_entry(entry: PhaseEntry) -> Phase:
     """Create the phase of an entry; its lattice planes are computed when they are first needed."""
-    return entry_as_phase(entry, structure_of_entry(entry), tags)
+    return entry_as_phase(entry, structure_of_entry(entry), ("library",))
 
 
 def entry_as_phase(entry: PhaseEntry, structure: Structure, tags: Sequence[str]) -> Phase:

@@ -99,23 +99,6 @@ class Stack:
             inside = np.minimum(inside, (0.5 * self.span - np.abs(turn)) * away)
         return number, np.clip(inside / BORDER + 0.5, 0, 1)
 
-    def local_frequency(self, y: float, x: float) -> tuple[float, float]:
-        """Frequency (y, x) of the fringes at a position in the stack, 1/nm, from differences over 0.01 nm.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> stack = Stack((0.0, 0.0), 0.25 * np.arange(20, 41), 0.0, 2 * np.pi)
-        >>> [abs(round(g, 6)) for g in stack.local_frequency(0.0, 7.1)]  # 4 1/nm away from the centre
-        [0.0, 4.0]
-        """
-        step = 0.005
-        (above, below), (right, left) = (
-            [self.phase_and_cover(np.array(y + a), np.array(x + b))[0] for a, b in pair]
-            for pair in (((step, 0), (-step, 0)), ((0, step), (0, -step)))
-        )
-        return float(above - below) / (2 * step), float(right - left) / (2 * step)
-
 
 def random_stacks(
     rng: np.random.Generator,

@@ -23,7 +23,7 @@ from ...core.spots.false_alarms import threshold
 from ...core.spots.seeds import Seed, find_seeds
 from ..inference.prepare import InputParams, network_input, probable_spots, target
 from ..inference.propose import Predict, confirm
-from ..simulation.synthesis import FAINT, TrueGrain, Truth
+from ..simulation.synthesis import FAINT, Truth
 from .dataset import Pairs, batch_of, drawn, spectra_of, visible
 
 #: An answer matches a reflection within this distance, 1/nm, within one frequency step, or within half of
@@ -139,7 +139,6 @@ def best_threshold(
     outputs: Iterable[NDArray[np.float32]],
     pairs: Pairs,
     inputs: InputParams,
-    levels: Sequence[float] = LEVELS,
 ) -> float:
     """Find the threshold on the output with the best F1.
 
@@ -148,11 +147,11 @@ def best_threshold(
     outputs : iterable of ndarray, shape (rows, columns)
         Outputs of a network or a forest, one per pair, in the order of the pairs.
     """
-    counts: dict[float, list[SpotScore]] = {level: [] for level in levels}
+    counts: dict[float, list[SpotScore]] = {level: [] for level in LEVELS}
     for number, output in enumerate(outputs):
-        for level in levels:
+        for level in LEVELS:
             counts[level].append(spots_of(output, pairs, number, inputs, level))
-    return max(levels, key=lambda level: rates(counts[level]).f1)
+    return max(LEVELS, key=lambda level: rates(counts[level]).f1)
 
 
 def spots_of(
@@ -281,8 +280,6 @@ def _balance(
 
 #: Limits of the SNR classes for which recall is reported.
 SNR_CLASSES = (14.0, 18.0, 25.0, 40.0, 80.0, 200.0, 1000.0, np.inf)
-#: d-spacings within this relative distance are one group.
-D_GROUP = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -417,67 +414,3 @@ def _add(
     near = apart[np.arange(len(answers)), best] <= reach[best]
     true = np.hypot(*truth.g[seen][best[near]].T)
     score.errors += np.abs(true / length[near] - 1).tolist()
-
-
-def d_groups(d: NDArray[np.float64], width: float = D_GROUP) -> NDArray[np.float64]:
-    """Distinct d-spacings: those within `width` of the first of a group count as one."""
-    groups: list[float] = []
-    for value in np.sort(np.asarray(d, np.float64)):
-        if not groups or value / groups[-1] - 1 > width:
-            groups.append(float(value))
-    return np.array(groups)
-
-
-def d_score(
-    answers: NDArray[np.float64],
-    truth: Truth,
-    limits: NDArray[np.float64],
-    d_min: float,
-    tolerance: float,
-    grains: Sequence[TrueGrain] = (),
-) -> SpotScore:
-    """Count distinct d-spacings found and missed, right and wrong, in an image.
-
-    Answers at lattice points of a crystal that are not visible reflections (faint ones, and forbidden ones
-    that surfaces and double diffraction create) are ignored.
-
-    Parameters
-    ----------
-    answers : ndarray, shape (n, 2), (y, x), 1/nm
-    d_min : float, nm
-        Smaller d-spacings are ignored.
-    tolerance : float
-        Relative tolerance; for grains so small that the lens's transfer changes across their spots (and
-        shifts them), half of 1 / size in g. Lattice points match within twice the tolerance.
-    grains : sequence of TrueGrain
-        The crystals with their lattices.
-    """
-    seen = visible(truth, limits)
-    lengths = np.hypot(*truth.g.T)
-    reach = np.maximum(tolerance, 0.5 / (truth.size * np.maximum(lengths, 1e-6)))
-    answers = answers[np.hypot(*answers.T) <= 1 / d_min]
-    near = np.abs(lengths / np.hypot(*answers.T)[:, None] - 1) <= reach
-    right = (near & seen).any(axis=1)
-    counted = right | ~((near & (truth.snr >= FAINT)).any(axis=1) | _on_lattices(answers, grains, tolerance))
-    d = 1 / np.hypot(*answers.T)
-    groups = d_groups(d[counted])
-    member = np.abs(d[counted & right] / groups[:, None] - 1) <= D_GROUP
-    good = int(member.any(axis=1).sum())
-    wanted = d_groups(1 / lengths[seen])
-    wanted = wanted[wanted >= d_min]
-    found = (np.abs(wanted[:, None] * lengths - 1) <= 0.004) & (near & seen).any(axis=0)
-    hits = int(found.any(axis=1).sum())
-    return SpotScore(hits, len(wanted) - hits, good, len(groups) - good)
-
-
-def _on_lattices(
-    answers: NDArray[np.float64], grains: Sequence[TrueGrain], tolerance: float
-) -> NDArray[np.bool_]:
-    """Which frequencies lie on a lattice point of any crystal, within twice the tolerance."""
-    on, length = np.zeros(len(answers), bool), np.hypot(*answers.T)
-    for grain in grains if len(answers) else ():
-        points = grain.points(1.1 * float(length.max()))
-        if len(points):
-            reach = np.maximum(tolerance * length, 0.5 / grain.diameter)
-            on |= distances(answers, points).min(axis=1) < 2 * reach
-    return on

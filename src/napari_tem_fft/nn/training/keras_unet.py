@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inference.model import (
-    CARD,
     CONFIG,
     WEIGHTS,
     ModelConfig,
@@ -180,12 +179,10 @@ def load_network(folder: Path) -> tuple[ModelConfig, keras.Model]:
     return config, model
 
 
-def save_model(folder: Path, config: ModelConfig, model: keras.Model, card: str = "") -> ModelConfig:
+def save_model(folder: Path, config: ModelConfig, model: keras.Model) -> ModelConfig:
     """Save a model to a folder; the configuration is returned with the hash of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / WEIGHTS)
     values = asdict(config) | {"weights_sha256": file_hash(folder / WEIGHTS)}
     (folder / CONFIG).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    if card:
-        (folder / CARD).write_text(card, encoding="utf-8")
     return load_config(folder)

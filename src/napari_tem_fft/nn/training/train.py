@@ -23,6 +23,8 @@ from .params import TrainParams
 SMOOTH = 20.0
 #: Number of steps over which the learning rate rises.
 WARM_UP = 100
+#: Pairs for which the network is run at a time, besides training.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +142,21 @@ def loss_of(logits: Any, target: Any, weight: Any, kind: str) -> Any:
     return {"dice_focal": soft_dice + focal, "dice": soft_dice, "focal": focal, "entropy": plain}[kind]
 
 
-def outputs_of(model: Any, pairs: Pairs, inputs: InputParams, size: int = 8) -> Iterator[NDArray[np.float32]]:
+def outputs_of(model: Any, pairs: Pairs, inputs: InputParams) -> Iterator[NDArray[np.float32]]:
     """Yield the network's output for each pair, shape (rows, columns)."""
-    for first in range(0, len(pairs), size):
-        logits = model(restore_inputs(pairs.inputs[first : first + size], inputs), training=False)
+    for first in range(0, len(pairs), AT_ONCE):
+        logits = model(restore_inputs(pairs.inputs[first : first + AT_ONCE], inputs), training=False)
         yield from 1 / (1 + np.exp(-np.asarray(logits)[..., 0]))
 
 
-def held_back_scores(
-    model: Any, pairs: Pairs, inputs: InputParams, params: TrainParams, least: float = 0.5
-) -> dict[str, float]:
+def held_back_scores(model: Any, pairs: Pairs, inputs: InputParams, params: TrainParams) -> dict[str, float]:
     """Dice of the masks, and precision, recall and F1 of the spots before statistical confirmation."""
     common, both, scores = 0, 0, []
     for number, output in enumerate(outputs_of(model, pairs, inputs)):
         one = batch_of(pairs, np.array([number]), params.disc, inputs)
-        overlap = dice(output > least, one.target[0, ..., 0] > 0, one.weight[0, ..., 0] > 0)
+        overlap = dice(output > 0.5, one.target[0, ..., 0] > 0, one.weight[0, ..., 0] > 0)
         common, both = common + overlap[0], both + overlap[1]
-        scores.append(spots_of(output, pairs, number, inputs, least))
+        scores.append(spots_of(output, pairs, number, inputs, 0.5))
     spots = rates(scores)
     return {
         "dice": common / max(both, 1), "precision": spots.precision, "recall": spots.recall, "f1": spots.f1,
