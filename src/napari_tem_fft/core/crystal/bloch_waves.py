@@ -1,7 +1,7 @@
 """Diffractograms of perfect crystals by Bloch waves: thickness, small tilts and the transfer of the lens.
 
 The image is formed by interference of all pairs of beams (transmission cross-coefficients: focal spread and
-convergence), so that non-linear contrast and double diffraction are in it. See Kirkland, Advanced Computing
+convergence), so that it includes non-linear contrast and double diffraction. See Kirkland, Advanced Computing
 in Electron Microscopy (2020), chapters 3 and 6.
 """
 
@@ -23,7 +23,7 @@ REACH = 1 / 0.115
 DEBYE_WALLER, ABSORPTION = 0.006, 0.07
 #: Potentials of crystals with a centre of inversion in the origin are real, but for rounding of this size.
 REAL = 1e-9
-#: Powers below this are as good as none.
+#: Powers below this count as zero.
 LEAST_POWER = 1e-12
 
 

@@ -49,7 +49,7 @@ class CrystalOrientation:
     Raises
     ------
     ValueError
-        If the planes do not belong to the zone, or a number is none that a measurement gives.
+        If the planes do not belong to the zone, or a number is out of range.
 
     Examples
     --------
@@ -352,7 +352,7 @@ def apart(one: NDArray[np.float64], other: NDArray[np.float64], point_group: NDA
 def along_zone(
     phase: Phase, zone_axis: Sequence[int], hkl: Sequence[int], rotation: float, sigma: float
 ) -> CrystalOrientation:
-    """An orientation as all grains of a phase and zone axis state it: one of the equivalent ones.
+    """An orientation in the form that all grains of a phase and zone axis share: one of the equivalent ones.
 
     Parameters
     ----------

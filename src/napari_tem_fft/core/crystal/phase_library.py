@@ -1,4 +1,4 @@
-"""PhaseLibrary: thousands of reference structures in memory, as far as a search needs them."""
+"""PhaseLibrary: thousands of reference structures in memory, with what a search needs of them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Identities:
     reduced: NDArray[np.float64]
 
     def rows(self, numbers: NDArray[np.intp]) -> Identities:
-        """Some of them."""
+        """A subset of the rows."""
         return Identities(
             tuple(self.names[n] for n in numbers),
             tuple(self.formulas[n] for n in numbers),
@@ -103,7 +103,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A phase of the checked table: its id, and by what entries of a library are the same (one row)."""
+    """A phase of the checked table: its id, and the properties by which library entries equal it (one row)."""
 
     id: str
     identity: Identities
@@ -137,7 +137,7 @@ class PhaseLibrary:
     zone_shape : ndarray, shape (zones, 3)
         ln of the three shortest lengths of the zone's reciprocal lattice (1/nm); see `shape_of`.
     zone_share : ndarray, shape (zones,)
-        How probable each is to be seen; the zones of an entry sum to 1.
+        Probability of seeing each zone; those of an entry sum to 1.
     anchors : tuple of Anchor
         Phases of the table, which stand for entries that are the same.
     load : callable
@@ -188,7 +188,7 @@ class PhaseLibrary:
         return self.selected(np.array([is_searched(elements, rule) for elements in self.elements], bool))
 
     def selected(self, chosen: NDArray[np.bool_]) -> PhaseLibrary:
-        """Some of the entries."""
+        """A subset of the entries."""
         if chosen.all():
             return self
         numbers = np.flatnonzero(chosen)

@@ -74,7 +74,7 @@ class ElementRule:
 
 
 def is_searched(elements: Iterable[str], rule: ElementRule | None = None) -> bool:
-    """Whether a structure of these elements is searched in a library: not what is a gas or a liquid at 300 K.
+    """Whether a structure of these elements is searched in a library: no gas and no liquid at 300 K.
 
     Such structures are searched where hydrogen is stated, as ice is, and where nothing else is stated.
 
@@ -119,9 +119,9 @@ def select_phases(
 ) -> tuple[Phase, ...]:
     """The candidates: by name if names are given, else by set; either narrowed by the elements.
 
-    Where neither names nor sets are given, the usual sets come first: of phases that are as probable they are
-    listed first, but a name is theirs only if no other phase has it; the set "cryo" (ice) is left out unless
-    hydrogen is stated, and where no elements are, so is the set "extended".
+    Without names or sets, the usual sets come first: of equally probable phases theirs are listed first, but
+    have no other priority. The set "cryo" (ice) is left out unless hydrogen is stated, and so is the set
+    "extended" unless elements are.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def select_phases(
 
 
 def _searched(table: Sequence[Phase], named: frozenset[str]) -> Sequence[Phase]:
-    """What is searched where neither names nor sets are given, by the elements that are stated."""
+    """Phases that are searched if neither names nor sets are given, by the stated elements."""
     if not named:
         return usual_phases(table)
     return table if "H" in named else tuple(phase for phase in table if COLD_TAG not in phase.tags)
@@ -170,7 +170,7 @@ def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Pha
 
 
 def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
-    """What waits for elements to be stated, "extended" and ice, as a sentence; empty where nothing does.
+    """One sentence on the phases that are searched only if elements are stated; empty if there are none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Structure: atoms in a cell, and the lattice planes that they make visible, or as a list."""
+"""Structure: the atoms of a cell, and its lattice planes, computed from them or given as a list."""
 
 from __future__ import annotations
 
@@ -320,7 +320,7 @@ class ListedPlanes:
 
 
 def planes_of(phase: Phase) -> LatticePlanes | ListedPlanes | None:
-    """The planes of a phase with what angles need; None where only d-spacings are known."""
+    """The planes of a phase with the data that angles need; None if only d-spacings are known."""
     if isinstance(phase.reflections, LatticePlanes):
         return phase.reflections
     if phase.cell and phase.reflections and all(r.members for r in phase.reflections):

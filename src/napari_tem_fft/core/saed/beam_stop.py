@@ -1,6 +1,6 @@
-"""Beam stop: what shades the direct beam of a diffraction pattern, found and taken out of the measurement.
+"""Find the beam stop that shades the direct beam of a diffraction pattern, and exclude it.
 
-Its edge is the sharpest thing in a pattern and would give spots, rings and a centre. A stop is dark against
+Its edge is the sharpest feature of a pattern and would cause false spots, rings and a false centre. A stop is dark against
 the diffuse light of its own ring, or, where it covers whole rings about the beam, against the rings outside;
 it lies over the beam or next to it; and its edge is sharper than any valley of the diffuse light.
 """
@@ -59,7 +59,7 @@ class BeamStop:
         return float(self.mask.mean())
 
     def moved(self, centre: Point, scale: Point, stretch: NDArray[np.float64]) -> BeamStop:
-        """The stop in a pattern that was freed of a stretch (a matrix in g) about a centre."""
+        """The stop in a pattern from which a stretch (a matrix in g) about a centre was removed."""
         size = np.asarray(scale)
         matrix = stretch * size[None, :] / size[:, None]
         offset = np.asarray(centre) - matrix @ np.asarray(centre)
@@ -99,7 +99,9 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
     level, scatter = _rings(small, ring)
     dark = float(np.quantile(small, 0.001))
     diffuse = ndimage.percentile_filter(level, LOW, size=WINDOW, mode="nearest")
-    envelope = np.maximum.accumulate(diffuse[::-1])[::-1]  # what whole rings under a stop would have at least
+    envelope = np.maximum.accumulate(diffuse[::-1])[
+        ::-1
+    ]  # lower limit of rings that are completely under a stop
     light = envelope[ring] - dark
     shaded = (small - dark < SHADED * light) & (light > LEAST_DEPTH * scatter[ring])
     shaded = ndimage.binary_opening(shaded, iterations=2)
@@ -113,7 +115,7 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
 
 
 def _rings(image: Image, ring: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and robust standard deviation of each ring; of a few pixels' rings those of the next."""
+    """Median and robust standard deviation of each ring; rings of a few pixels get that of their neighbours."""
     order = np.argsort(ring, axis=None, kind="stable")
     values, counts = image.ravel()[order].astype(np.float64), np.bincount(ring.ravel())
     level, scatter = np.zeros(len(counts)), np.zeros(len(counts))
@@ -156,9 +158,9 @@ def _has_sharp_edge(light: Image, found: Mask) -> bool:
 
 
 def fill_stop(image: Image, stop: BeamStop, centre: Point) -> Image:
-    """The pattern with the pixels under its stop taken from elsewhere on their rings, noise and all.
+    """The pattern with the pixels under its stop replaced by pixels from elsewhere on their rings.
 
-    So nothing stands out there, and background and scatter of a ring are those of its open part.
+    Nothing stands out there then, and background and scatter of a ring are those of its open part.
     """
     filled = image.copy()
     rows, columns = np.nonzero(stop.mask)

@@ -3,8 +3,8 @@
 A pattern looks the same when it is turned by 180 degrees about its centre c: I(x) = I(2c - x). The
 convolution of the image with itself therefore peaks at 2c. Normalised by what overlaps (Padfield, Masked
 object registration in the Fourier domain, IEEE Trans. Image Process. 21 (2012) 2706) it is a coefficient
-of correlation, which finds the place; there the diffuse light takes part, for a lattice alone is as
-symmetric about each of its spots. The same convolution of the fine details then gives the place to a
+of correlation, which gives the approximate place; it includes the diffuse light, because a lattice alone is
+just as symmetric about each of its spots. The same convolution of the fine details then gives the place to a
 fraction of a pixel: products of noise with other noise do not bias it, and a beam stop has no counterpart.
 """
 
@@ -56,8 +56,8 @@ class PatternCentre:
     source : {"given", "file", "symmetry", "pairs of spots"}
         Where the centre comes from.
     symmetry : float
-        Correlation of the image with itself turned about the centre by 180 degrees; 1 is perfect, 0 for
-        a centre that leaves nothing to be compared.
+        Correlation of the image with itself turned about the centre by 180 degrees; 1 is perfect, 0 if
+        nothing overlaps.
     """
 
     position: Point

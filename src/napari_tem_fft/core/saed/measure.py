@@ -213,7 +213,7 @@ def pattern_profile(
     """
     radius = _radius(image.shape, centre, scale)
     width = min(max(params.ring, max(scale)), (limits[1] - limits[0]) / 8)
-    # rings below the limit hold the background there, which falls steeply and has to be seen to do so
+    # the background falls steeply below the limit, so rings there are needed to determine it
     first = max(limits[0] - BACKGROUND_RANGE, 2 * max(scale), float(radius.min()))
     edges = np.arange(min(first, limits[0]), limits[1] + width, width)
     searched = (radius >= edges[0]) & (radius < edges[-1])
@@ -222,7 +222,7 @@ def pattern_profile(
     ring = np.minimum(((at - edges[0]) / width).astype(np.intp), len(edges) - 2)
     counts = np.bincount(ring, minlength=len(edges) - 1)
     full = counts >= min(FEWEST, counts.max())
-    if stop is not None:  # of a ring that is nearly all shaded the rest is the stop's edge
+    if stop is not None:  # the open part of a ring that is nearly all shaded is the edge of the stop
         at_all = np.minimum(((radius[searched] - edges[0]) / width).astype(np.intp), len(edges) - 2)
         full &= counts >= LEAST_OPEN * np.bincount(at_all, minlength=len(edges) - 1)
     g, mean = (np.bincount(ring, v, len(counts))[full] / counts[full] for v in (at, values))

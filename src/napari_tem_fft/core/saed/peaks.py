@@ -1,4 +1,4 @@
-"""Peaks of a diffraction pattern above the noise of their ring, and the spots at g and -g that they are.
+"""Peaks of a diffraction pattern above the noise of their ring, and their pairs at +g and -g.
 
 A pattern's grey levels follow no known law (counts with a gain, a modulus, its logarithm), so the law is
 taken from the pattern: the background at a pixel is the median of an arc of its own ring, short enough
@@ -189,7 +189,7 @@ MOST_PEAKS = 800
 #: Largest half width of a peak at half height, pixels.
 #: Set by hand. Sweep on patterns: halved, error of d 0.008 -> 0.010 %; doubled, nothing.
 LARGEST = 24
-#: A fit that ends further than this, in half widths, from where the peak was seen has found something else.
+#: A fit that ends further than this, in half widths, from its start is rejected.
 DRIFT = 1.5
 #: Least uncertainty of a fitted place, pixels.
 SMALLEST_SIGMA = 0.02
@@ -260,7 +260,7 @@ def find_peaks(
 
 
 def _on_the_image(candidate: Candidate, factor: int, shape: tuple[int, ...]) -> Candidate:
-    """A candidate found on a binned image, at its pixel in the image itself."""
+    """A candidate from a binned image with its pixel in the full image."""
     significance, log_tail, *place = candidate
     y, x = (
         min(round(c), n - 1) for c, n in zip(unbin_centre((place[0], place[1]), factor), shape, strict=True)
@@ -426,13 +426,13 @@ def centre_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -
 
 
 def scatter_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -> float:
-    """How many times the middles of the pairs scatter more than their fits say; 1 at least."""
+    """Ratio of the scatter of the middles of the pairs to their fitted uncertainties; at least 1."""
     pairs = [group for group in groups if len(group) == 2]
     if len(pairs) < 3:
         return 1.0
     sigma = np.array([np.hypot(a.sigma, b.sigma) / 2 for a, b in pairs])
     off = np.array([(np.array(a.position) + b.position) / 2 for a, b in pairs]) - np.array(centre.position)
-    # a robust standard deviation, for a pair of spots of two crystals is no pair
+    # a robust standard deviation, because two spots of different crystals are sometimes paired
     return max(1.0, float(np.median(np.abs(off / sigma[:, None])) / 0.6745))
 
 

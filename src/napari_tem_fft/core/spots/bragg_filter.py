@@ -4,9 +4,9 @@ One-sided Bragg filtering: a Gaussian around **+g only**, g shifted to the origi
 it inverted. The modulus of the complex result is the local amplitude of the fringes (half their
 height); with both +g and -g it would be rectified fringes instead.
 
-The transform goes round the image: within some widths of the border such a field holds the fringes of the
-opposite border as well, which do not close there. A large image has little of that margin. In a small one
-the image's own pixels are averaged instead, of which none lie beyond the border.
+The discrete transform is periodic: within some filter widths of the border, such a field also contains the
+fringes of the opposite border, with a phase jump between them. This margin is a small part of a large image.
+In a small one the pixels of the image are averaged instead, so that nothing beyond the border contributes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SLOPE_MARGIN = 1.0
 
 
 def is_small(extent: tuple[float, float]) -> bool:
-    """Whether most of a field of view of `extent` nm is in the reach of its opposite border.
+    """Whether most of a field of view of `extent` nm is affected by its opposite border.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def bragg_field(
 def bragg_fields(
     diffractogram: Diffractogram, spots: Sequence[tuple[float, float]], width: float, grid: MapGrid
 ) -> NDArray[np.complex64]:
-    """`bragg_field` of several spots (g_y, g_x), for less work than one after the other.
+    """`bragg_field` of several spots (g_y, g_x), computed together, which is faster.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def _extent(diffractogram: Diffractogram) -> tuple[float, float]:
 def _averages(
     diffractogram: Diffractogram, g: NDArray[np.float64], width: float, grid: MapGrid
 ) -> NDArray[np.complex64]:
-    """`bragg_fields` of a small image: Gaussian averages of the pixels that there are."""
+    """`bragg_fields` of a small image: Gaussian averages of its pixels, without any beyond its border."""
     pixels = band_image(diffractogram).pixels
     y, x = (
         (weights * np.exp(-2j * np.pi * part[:, None] * at)[:, None, :]).astype(np.complex64)
@@ -151,7 +151,7 @@ def _gaussians(
 
 
 def _border_noise(diffractogram: Diffractogram, width: float, grid: MapGrid) -> NDArray[np.float64]:
-    """By how much fewer pixels at the border of a small image average worse, shape ``grid.shape``."""
+    """Factor on the noise power at the border of a small image, where fewer pixels are averaged."""
     extent = _extent(diffractogram)
     shape = tuple(max(int(8 * length / width), 8) for length in extent)
     y, x = (
@@ -327,7 +327,7 @@ def _densities_under(
 def phase_slope(
     field: NDArray[np.complex64], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Local frequency of a demodulated field along y and x, 1/nm: how far the fringes' g is from that of it.
+    """Local frequency of a demodulated field along y and x, 1/nm: the deviation of the local g from its own g.
 
     From the phase between the two neighbours of each pixel; shape of the field.
 

@@ -1,8 +1,8 @@
-"""PlaneLattice: the lattice that the strong spots of a crystal span, and what it says of each spot.
+"""PlaneLattice: the lattice of the strong spots of a crystal, and the kind of each spot that follows from it.
 
 Where two strong directions fix a grain's plane lattice, a spot is one of its reflections, a faint one at a
-point where its structure factor vanishes, or off the lattice: a satellite where it is faint and the lattice
-tells where it comes from, and else unexplained, for it may be another crystal's.
+point where its structure factor vanishes, or off the lattice: a satellite if it is faint and the lattice
+explains it, and otherwise unexplained, because it can belong to another crystal.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ class PlaneLattice:
         return np.asarray(g - self.indices(g, divided) @ self.basis, np.float64)
 
     def holds(self, spots: Sequence[Spot], divided: int = 1) -> NDArray[np.bool_]:
-        """Which spots lie on points of the lattice, or of a finer one, as far as they are known."""
+        """Which spots lie on points of the lattice, or of a finer one, within their uncertainties."""
         off = self.offsets(positions(spots), divided)
         return np.asarray(np.hypot(off[..., 0], off[..., 1]) <= self.reach(spots), bool)
 
     def reach(self, spots: Sequence[Spot]) -> NDArray[np.float64]:
-        """How far from a point each spot may lie and still be on it, 1/nm."""
+        """Largest distance from a point at which each spot still counts as on it, 1/nm."""
         sigma, radius, length = (
             np.array([getattr(spot, name) for spot in spots], np.float64)
             for name in ("sigma", "radius", "length")
@@ -98,9 +98,9 @@ def positions(spots: Sequence[Spot]) -> NDArray[np.float64]:
 def plane_lattice(spots: Sequence[Spot]) -> PlaneLattice | None:
     """The coarsest lattice on which the strong spots of one grain lie; None where these are one direction.
 
-    Of all pairs of strong spots that one is taken whose lattice holds most of the strong spots' amplitude,
-    and of several that hold the same the one with the largest cell. Its basis is then fitted to all the
-    strong spots that it holds.
+    Each pair of strong spots spans a lattice. The one with the largest total amplitude of strong spots on its
+    points is chosen, and of several that are equal the one with the largest cell. Its basis is then fitted to
+    all strong spots on it.
     """
     strongest = sorted(spots, key=lambda spot: -spot.snr)[:MOST_STRONG]
     strong = [spot for spot in strongest if spot.snr >= STRONG_SHARE * strongest[0].snr]
@@ -161,7 +161,7 @@ SAME_LENGTH = 0.004
 
 
 def classify_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
-    """The spots of one grain with their kinds; satellites are switched off.
+    """The spots of one grain with their kinds; satellites are disabled.
 
     Two halves of a reflection become one spot in the middle and a satellite.
 
@@ -189,7 +189,7 @@ def classify_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
 
 
 def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[SpotKind, ...]:
-    """What a lattice says of each spot of its grain; what is a satellite stays one."""
+    """Kind of each spot by the lattice of its grain; satellites remain satellites."""
     if lattice is None:
         return tuple("satellite" if spot.kind == "satellite" else "reflection" for spot in spots)
     snr, radius = (np.array([getattr(spot, name) for spot in spots]) for name in ("snr", "radius"))
@@ -214,7 +214,7 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
 
 
 def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
-    """Spots that are satellites of a crystal, all of them."""
+    """All these spots as satellites of a crystal, disabled."""
     return tuple(replace(spot, kind="satellite", enabled=False) for spot in spots)
 
 
@@ -252,7 +252,7 @@ def _next_zone(spots: Sequence[Spot], chosen: NDArray[np.bool_], lattice: PlaneL
 
 
 def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which spots off the lattice two crystals make together, one of them the lattice's own."""
+    """Which spots off the lattice are double reflections of this crystal and another one."""
     double = np.zeros(len(spots), bool)
     g, snr = positions(spots), np.array([spot.snr for spot in spots])
     for k in np.flatnonzero(off).tolist():
@@ -267,10 +267,10 @@ def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.boo
 def _second_crystal(
     spots: Sequence[Spot], faint: NDArray[np.bool_], lattice: PlaneLattice
 ) -> NDArray[np.bool_]:
-    """Which faint spots together are a crystal's: two of one length, or one that is the sum of two others.
+    """Which faint spots can belong to a second crystal: two of one length, or one that is the sum of two others.
 
-    Spots that differ by a vector of the first lattice, or half of one, are its own: those of the next Laue
-    zone, and what the crystal scatters again.
+    Spots that differ by a vector of the first lattice, or half of one, belong to it: they lie in the next Laue
+    zone, or are double reflections.
     """
     own = np.zeros(len(spots), bool)
     g, reach = positions(spots), lattice.reach(spots)

@@ -8,9 +8,9 @@ The lens passes neighbouring frequencies differently, most so near the zeros of 
 a grain's rim, where its amplitude falls, this turns the phase of the fringes, outwards on one side and
 inwards on the other, as a changed |g| does. So the rim counts less than the middle.
 
-The fields of the filter go round the image: at its border they hold the fringes of the opposite one, which
-do not close there. In a large image that margin is left out. A small one is nothing but margin: there the
-image's own pixels under a smooth window are added up, and no filter comes in.
+The filter's fields are periodic: near the border they also contain the fringes of the opposite border. In a
+large image this margin is left out. A small image is all margin: there, the pixels of the image are summed
+under a smooth window, without a filter.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def refine(
     densities : array-like
         Noise power density at each.
     furthest : float, 1/nm
-        Where Newton's method would go farther than this, g is left as it was.
+        If Newton's method would move g farther than this, g is not changed.
     band : BandImage, optional
-        With which the weights were made.
+        From which the weights were made.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def _moments(
 
 
 def _newton(moments: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """Steps towards the maxima of ln |sum of the field|^2, shape (n, 2); none where there is none near."""
+    """Steps towards the maxima of ln |sum of the field|^2, shape (n, 2); zero if no maximum is near."""
     total = np.where(moments[:, 0, 0] == 0, 1, moments[:, 0, 0])
     y, x = (-2j * np.pi * moments[:, i, j] / total for i, j in ((1, 0), (0, 1)))
     yy, yx, xx = (-4 * np.pi**2 * moments[:, i, j] / total for i, j in ((2, 0), (1, 1), (0, 2)))

@@ -22,7 +22,7 @@ from .spot import Origin, separations
 SAME_STEPS = 1.2
 
 
-#: A network's probability at a frequency is the largest of this many cells around.
+#: The probability at a frequency is the largest within this many cells of it.
 PICTURE_REACH = 2
 
 
@@ -63,7 +63,7 @@ class NetworkUsed:
     weights_sha256 : str
         Of the file of its weights.
     doubted : tuple of int
-        Ids of the spots that the statistics found and that it gives less than `DOUBT`; they stay.
+        Ids of spots that the statistics found and whose probability is below `DOUBT`; they are kept.
     """
 
     name: str
@@ -73,7 +73,7 @@ class NetworkUsed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkPicture:
-    """What a network has said of every frequency.
+    """Probability of a spot at every frequency, by a network.
 
     Attributes
     ----------
@@ -104,8 +104,8 @@ class Proposal(Sequence[Seed]):
     network : NetworkUsed
     picture : NetworkPicture
     on_arcs : frozenset of int
-        Numbers of the seeds on an arc of the network's answer: of bent planes, whose neighbouring
-        directions shine into each other, so that the answer does not tell a spot from a side lobe.
+        Numbers of the seeds on an arc of the network's output, as bent planes give it: the side lobes of
+        neighbouring directions overlap there, and the output does not tell a spot from a side lobe.
     """
 
     seeds: tuple[Seed, ...]
@@ -114,7 +114,7 @@ class Proposal(Sequence[Seed]):
     on_arcs: frozenset[int] = frozenset()
 
     def spots(self) -> tuple[Seed, ...]:
-        """The seeds that the network takes for spots: those on no arc."""
+        """Seeds that are spots by the network's output: those that lie on no arc."""
         return tuple(seed for number, seed in enumerate(self.seeds) if number not in self.on_arcs)
 
     @overload
@@ -185,7 +185,7 @@ def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
 
 @lru_cache(maxsize=8)
 def _searched_bins(half: tuple[int, int], step: tuple[float, float], limits: tuple[float, float]) -> int:
-    """Number of bins of half the plane, each pair counted once, between two |g|."""
+    """Number of bins between two |g| in half of the plane, so that each pair is counted once."""
     gy = np.arange(-half[0], half[0] + 1)[:, None] * step[0]
     gx = np.arange(half[1] + 1)[None, :] * step[1]
     squared = gy**2 + gx**2

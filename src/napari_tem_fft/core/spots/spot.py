@@ -30,22 +30,22 @@ class Spot:
     log_false_alarm : float
         Natural logarithm of the probability that noise alone gives this SNR at one frequency.
     origin : {"image", "window", "grain", "network", "hand", "pattern"}
-        What proposed it: the whole-image transform, a local window, the lattice of a grain that was
-        already found, the network, a person, or a stored diffraction pattern.
+        How it was found: in the transform of the whole image, in a local window, by the lattice of a known
+        grain, by the network, by a person, or in a stored diffraction pattern.
     windows : tuple of int
         Indices of the local windows in which it stands out.
     centre : tuple of float, (y, x), nm
-        Middle of the region where it lives.
+        Centre of the region in which it was seen.
     size : float, nm
         Diameter of that region.
     radius : float, 1/nm
         Radius of its disc in the mask.
     enabled : bool
-        False once a person erased its disc; satellites are off until a person switches them on.
+        False if a person has erased its disc; satellites are disabled unless a person enables them.
     kind : {"reflection", "forbidden", "satellite", "unexplained", "camera"}
-        What its grain's lattice says of it: on it; at a point where the structure factor vanishes; off it
-        and faint; off it and strong. A reflection where no lattice is known. The camera's own belong to no
-        grain.
+        Position relative to the lattice of its grain: on it; at a point where the structure factor vanishes;
+        off it and faint; off it and strong. A reflection if no lattice is known. Spots of the camera belong
+        to no grain.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 
 def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances as `separation` has them between frequencies, shape (..., 2), that broadcast; 1/nm."""
+    """`separation` of frequencies, shape (..., 2), that broadcast against each other; 1/nm."""
     g = np.asarray(g, np.float64)
     (y, x), (v, u) = (g[..., 0], g[..., 1]), (others[..., 0], others[..., 1])
     apart = np.minimum((v - y) ** 2 + (u - x) ** 2, (v + y) ** 2 + (u + x) ** 2)
