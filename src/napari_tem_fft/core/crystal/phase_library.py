@@ -103,7 +103,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A phase of the checked table: its id, and the properties by which library entries equal it (one row)."""
+    """A phase of the checked table: its id, and the properties that equal entries share (one row)."""
 
     id: str
     identity: Identities

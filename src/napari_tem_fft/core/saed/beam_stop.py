@@ -1,8 +1,9 @@
 """Find the beam stop that shades the direct beam of a diffraction pattern, and exclude it.
 
-Its edge is the sharpest feature of a pattern and would cause false spots, rings and a false centre. A stop is dark against
-the diffuse light of its own ring, or, where it covers whole rings about the beam, against the rings outside;
-it lies over the beam or next to it; and its edge is sharper than any valley of the diffuse light.
+Its edge is the sharpest feature of a pattern and would cause false spots, rings and a false centre. A stop is
+dark against the diffuse light of its own ring, or, where it covers whole rings about the beam, against the
+rings outside; it lies over the beam or next to it; and its edge is sharper than any valley of the diffuse
+light.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
 
 
 def _rings(image: Image, ring: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and robust standard deviation of each ring; rings of a few pixels get that of their neighbours."""
+    """Median and robust standard deviation of each ring; small rings get that of their neighbours."""
     order = np.argsort(ring, axis=None, kind="stable")
     values, counts = image.ravel()[order].astype(np.float64), np.bincount(ring.ravel())
     level, scatter = np.zeros(len(counts)), np.zeros(len(counts))

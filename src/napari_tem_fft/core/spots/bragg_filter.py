@@ -327,7 +327,7 @@ def _densities_under(
 def phase_slope(
     field: NDArray[np.complex64], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Local frequency of a demodulated field along y and x, 1/nm: the deviation of the local g from its own g.
+    """Local frequency of a demodulated field along y and x, 1/nm: deviation of the local g from its own g.
 
     From the phase between the two neighbours of each pixel; shape of the field.
 

@@ -267,10 +267,10 @@ def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.boo
 def _second_crystal(
     spots: Sequence[Spot], faint: NDArray[np.bool_], lattice: PlaneLattice
 ) -> NDArray[np.bool_]:
-    """Which faint spots can belong to a second crystal: two of one length, or one that is the sum of two others.
+    """Which faint spots can belong to a second crystal: two of one length, or one and the two whose sum it is.
 
-    Spots that differ by a vector of the first lattice, or half of one, belong to it: they lie in the next Laue
-    zone, or are double reflections.
+    Spots that differ by a vector of the first lattice, or half of one, belong to it: they lie in the next
+    Laue zone, or are double reflections.
     """
     own = np.zeros(len(spots), bool)
     g, reach = positions(spots), lattice.reach(spots)
