@@ -267,7 +267,7 @@ def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.boo
 def _second_crystal(
     spots: Sequence[Spot], faint: NDArray[np.bool_], lattice: PlaneLattice
 ) -> NDArray[np.bool_]:
-    """Which faint spots can belong to a second crystal: two of one length, or one and the two whose sum it is.
+    """Which faint spots can belong to a second crystal: two of one length, or two and their sum.
 
     Spots that differ by a vector of the first lattice, or half of one, belong to it: they lie in the next
     Laue zone, or are double reflections.
