@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.maps.component_map import CIRCULAR, DIVERGING, REACH
+from ..core.maps.component_map import CIRCULAR, DIVERGING, deformation_limits
 from ..core.maps.map_grid import MapGrid
 from ..core.maps.orientation import (
     colour_factors,
@@ -70,7 +70,7 @@ def grain_layer_steps(
     for what in SHOWN:
         factor = np.float32(1 if what == "rotation" else 100)
         image = factor * deformation_map(deformed, what, shape, share)
-        maps.append(_layer(analysis, what, image, DIVERGING, _limits(image), _MEANINGS[what]))
+        maps.append(_layer(analysis, what, image, DIVERGING, deformation_limits(image), _MEANINGS[what]))
     notes = (unused_reference(deformed, wanted), *_exceptions(deformed))
     maps[1][1]["metadata"][KEY]["note"] = "\n".join(filter(None, notes))
     return (*maps, _key_layer(analysis, maps))
@@ -135,12 +135,6 @@ def _key_layer(analysis: Analysis, maps: Sequence[LayerData]) -> LayerData:
         },
     }
     return points, {**kwargs, "metadata": real_notes("key", of)}, "points"
-
-
-def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
-    seen = np.abs(image[np.isfinite(image)])
-    reach = float(np.percentile(seen, REACH)) if seen.size else 1.0
-    return -max(reach, 1e-6), max(reach, 1e-6)
 
 
 def _layer(

@@ -249,6 +249,13 @@ CIRCULAR, DIVERGING = "twilight_shifted", "PuOr"
 REACH = 98.0
 
 
+def deformation_limits(image: NDArray[np.float32]) -> tuple[float, float]:
+    """Ends of the colour range of a map of a deformation, which is NaN where none is significant."""
+    seen = np.abs(image[np.isfinite(image)])
+    reach = max(float(np.percentile(seen, REACH)) if seen.size else 1.0, 1e-6)
+    return -reach, reach
+
+
 def colours_of(names: Iterable[str], known: Mapping[str, str] | None = None) -> dict[str, str]:
     """Assign a colour ("#RRGGBB") to each component.
 

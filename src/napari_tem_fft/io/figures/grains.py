@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ...core.grains.grain import bin_edges, histogram, summary
-from ...core.maps.component_map import CIRCULAR, DIVERGING, REACH, colours_of
+from ...core.maps.component_map import CIRCULAR, DIVERGING, colours_of, deformation_limits
 from ...core.maps.orientation import (
     colour_factors,
     families,
@@ -114,26 +115,30 @@ def _draw_map(
 
 
 def _draw_deformation(axes: Axes, analysis: Analysis, image: NDArray[np.float32], label: str) -> None:
-    seen = np.abs(image[np.isfinite(image)])
-    reach = float(np.percentile(seen, REACH)) if seen.size else 1.0
-    _draw_map(axes, analysis, image, DIVERGING, (-reach, reach), label)
+    _draw_map(axes, analysis, image, DIVERGING, deformation_limits(image), label)
     axes.set_title(f"{label[: label.index(' (')]}\nwhere it exceeds the noise", fontsize=10)
 
 
-def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+def draw_size_bars(
+    axes: Axes, sizes: Mapping[str, Any], edges: NDArray[np.float64], colours: Mapping[str, str], border: str
+) -> None:
     """Draw a stacked histogram of diameters by component; grains cut by the border are hatched."""
-    sizes = sizes_of(analysis)
-    total = sizes.pop("all")
-    edges = bin_edges(total[0])
     below = np.zeros(len(edges) - 1)
     for name, (diameters, cut) in sizes.items():
         counted = histogram(diameters, cut, edges)
         for counts, hatch in ((counted.counts, ""), (counted.cut, "///")):
             axes.bar(
                 edges[:-1], counts, np.diff(edges), below, align="edge", color=colours[name], hatch=hatch,
-                edgecolor="white", linewidth=0.6, label="" if hatch else name,
+                edgecolor=border, linewidth=0.6, label="" if hatch else name,
             )  # fmt: skip
             below += counts
+
+
+def _draw_sizes(axes: Axes, analysis: Analysis, colours: Mapping[str, str]) -> None:
+    """Draw the histogram of diameters with its legend and a summary."""
+    sizes = sizes_of(analysis)
+    total = sizes.pop("all")
+    draw_size_bars(axes, sizes, bin_edges(total[0]), colours, "white")
     numbers = summary(*total)
     words = f"{count_text(numbers.grains, 'grain')}, {numbers.cut} more cut by the border (hatched)"
     if numbers.grains:

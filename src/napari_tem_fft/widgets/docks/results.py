@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.ticker import MaxNLocator
 from napari.components import ViewerModel
 from qtpy.QtGui import QAction
 
 from ...core.crystal.phase import format_hkl
-from ...core.grains.grain import Grain, bin_edges, histogram, summary
+from ...core.grains.grain import Grain, bin_edges, summary
 from ...core.maps.component_map import ComponentMap, colours_of, component_name
 from ...core.maps.strain import reference_text
 from ...core.matching import GrainMatch, IndexedSpot
 from ...core.pipeline import Analysis
 from ...core.text import count_text, signed, spacing, with_sigma
+from ...io.figures.grains import draw_size_bars
 from ...io.results.grain_tables import sizes_of, write_sizes
 from ...layers.grains import grain_layer_steps, legend
 from ...layers.results import LayerData
-from ..canvas.specimen import specimen_edits
 from ..forms.controls import Columns, Scrolled, button, flowing, folding, menu_button, wrapped_label
 from ..forms.match_rows import component_words, match_words, single_d_fits
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas
 from ..session.image_state import ImageState
+from ..session.mask_edits import specimen_edits
 from ..session.runner import Runner, tell
 from ..session.selection import component_chosen, spot_chosen
 from ..session.session import unwrap_viewer
@@ -52,16 +52,8 @@ class SizesPlot(ThemedCanvas):
         self.axes.clear()
         sizes = sizes_of(self._analysis) if self._analysis is not None else {}
         total = sizes.pop("all", ([], []))
-        edges = bin_edges(total[0])
-        below, colours = np.zeros(len(edges) - 1), colours_of(sizes)
-        for name, (diameters, cut) in sizes.items():
-            counted = histogram(diameters, cut, edges)
-            for counts, hatch in ((counted.counts, ""), (counted.cut, "///")):
-                self.axes.bar(
-                    edges[:-1], counts, np.diff(edges), below, align="edge", color=colours[name], hatch=hatch,
-                    edgecolor=self.colours.background, linewidth=0.6,
-                )  # fmt: skip
-                below += counts
+        edges, border = bin_edges(total[0]), self.colours.background
+        draw_size_bars(self.axes, sizes, edges, colours_of(sizes), border)
         numbers = summary(*total)
         words = f"{count_text(numbers.grains, 'grain')}, {numbers.cut} cut by the border"
         mean = f"\nmean {numbers.mean:.1f} nm, median {numbers.median:.1f} nm" if numbers.grains else ""
