@@ -33,17 +33,7 @@ from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import library_path
 from ..io.results.folder import KEEP
 from . import main as cli
-from .common import (
-    FAILED,
-    OK,
-    UsageError,
-    add_debug,
-    add_image,
-    add_output,
-    add_uncertainty,
-    add_unit,
-    say,
-)
+from .common import FAILED, OK, UsageError, add_unit, add_usual, say
 
 BATCH = """\
 Analyse many micrographs: files, folders (searched recursively) and patterns such as 'night/**/*.dm4'.
@@ -84,10 +74,8 @@ def add_command(commands: Any, name: str, add_choice: AddOptions, add_parameters
             "--settle", metavar="SECONDS", type=float, default=5.0,
             help="seconds without changes after which a file is complete (default: 5)",
         )  # fmt: skip
-    add_output(parser, "results")
     _add_run(parser.add_argument_group("run"))
-    add_debug(parser)
-    add_uncertainty(add_image(parser))
+    add_usual(parser)
     add_unit(parser, default=None)
     add_choice(parser.add_argument_group("phases that may be named"))
     add_parameters(parser)

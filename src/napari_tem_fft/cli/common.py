@@ -105,6 +105,13 @@ def add_image(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = T
     return image
 
 
+def add_usual(parser: argparse.ArgumentParser, unit: str = "nm", frame: bool = True) -> None:
+    """Options of all commands that read images: folder of results, image, scale and its uncertainty."""
+    add_output(parser, "results")
+    add_debug(parser)
+    add_uncertainty(add_image(parser, unit, frame))
+
+
 def add_picture(parser: argparse.ArgumentParser, panels: bool = True) -> None:
     """Add a group of options for figures; `picture_options` combines their values."""
     picture = parser.add_argument_group("picture")

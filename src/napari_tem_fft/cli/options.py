@@ -15,17 +15,7 @@ from ..io.phases.table import user_folder
 from ..io.plain import read_json
 from ..io.results.description import restore_parameters, without_old_default
 from ..io.results.map_files import INVERSES
-from .common import (
-    add_debug,
-    add_image,
-    add_output,
-    add_parameter,
-    add_picture,
-    add_uncertainty,
-    add_unit,
-    argument_type,
-    listed,
-)
+from .common import add_output, add_parameter, add_picture, add_unit, add_usual, argument_type, listed
 from .main import COMMANDS, add_command, outline
 
 ANALYSE = """\
@@ -88,7 +78,7 @@ def _add_analyse(commands: Any, name: str) -> None:
     )  # fmt: skip
     parser.set_defaults(command="analyse")
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help=".dm3 or .dm4 file")
-    add_output(parser, "results")
+    add_usual(parser)
     parser.add_argument(
         "--temfft", action="store_true", help="also write NAME.temfft: micrograph and analysis in one file"
     )
@@ -100,8 +90,6 @@ def _add_analyse(commands: Any, name: str) -> None:
         help="also write Bragg-filtered images: mask (all spots, ifft.tif), components (ifft_NAME.tif each),"
         " spots (ifft_spot_ID.tif for each pair; many large files)",
     )
-    add_debug(parser)
-    add_uncertainty(add_image(parser))
     add_unit(parser)
     add_picture(parser)
     add_choice_and_library(parser.add_argument_group("phases that may be named"))

@@ -18,19 +18,7 @@ from ..io.figures.labels import calibration_words
 from ..io.results.folder import folder_of
 from ..io.results.pattern_folder import save_pattern
 from . import main as cli
-from .common import (
-    FAILED,
-    OK,
-    UsageError,
-    add_debug,
-    add_image,
-    add_output,
-    add_parameter,
-    add_uncertainty,
-    add_unit,
-    argument_type,
-    each_file,
-)
+from .common import FAILED, OK, UsageError, add_parameter, add_unit, add_usual, argument_type, each_file
 from .output import table
 
 ABOUT = """\
@@ -57,9 +45,7 @@ def add_command(commands: Any, name: str) -> None:
         usage="napari-tem-fft pattern [options] FILE [FILE ...]",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a pattern or FFT in 1/nm")
-    add_output(parser, "results")
-    add_debug(parser)
-    add_uncertainty(add_image(parser, "1/nm"))
+    add_usual(parser, "1/nm")
     add_unit(parser)
     parser.add_argument(
         "--centre",

@@ -26,11 +26,8 @@ from .common import (
     FAILED,
     OK,
     UsageError,
-    add_debug,
-    add_image,
-    add_output,
     add_picture,
-    add_uncertainty,
+    add_usual,
     argument_type,
     failure,
     picture_options,
@@ -78,8 +75,6 @@ def add_command(
         usage="napari-tem-fft series [options] FILE [FILE ...]",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a stack, or one file per frame")
-    add_output(parser, "results")
-    add_debug(parser)
     series = parser.add_argument_group("series")
     series.add_argument(
         "--frames", metavar="FIRST:LAST:STEP", default=slice(None),
@@ -98,7 +93,7 @@ def add_command(
         "--lock-frame", metavar="N", type=int,
         help="name only the phases found in this frame; other grains are unknown, with the phases that fit",
     )  # fmt: skip
-    add_uncertainty(add_image(parser, frame=False))
+    add_usual(parser, frame=False)
     add_picture(parser, panels=False)
     add_choice(parser.add_argument_group("phases that may be named"))
     add_parameters(parser)
