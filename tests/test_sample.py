@@ -18,7 +18,7 @@ from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.io.results.folder import load_results, save_results
-from napari_tem_fft.layers.results import micrograph_of
+from napari_tem_fft.layers.image import micrograph_of
 from napari_tem_fft.plugin.reader import open_edge, open_film
 from small_analysis import assert_same
 

@@ -245,13 +245,13 @@ class Bench:
         return (self.shown - start, maps, *self.gaps(), work)
 
     def _place(self, mask, spot) -> np.ndarray:
-        from napari_tem_fft.layers.results import KEY
+        from napari_tem_fft.layers.image import KEY
 
         steps = np.array(mask.metadata[KEY]["step_1_nm"])
         return np.array(spot.g) / steps + (np.array(mask.data.shape) - 1) / 2
 
     def _paint(self, mask, centre, radius: float, label: int) -> None:
-        from napari_tem_fft.layers.results import KEY
+        from napari_tem_fft.layers.image import KEY
 
         mask.brush_size = int(2 * radius / min(mask.metadata[KEY]["step_1_nm"])) + 3
         mask.paint(centre, label)

@@ -18,8 +18,9 @@ from napari_tem_fft.core.pipeline import (
 )
 from napari_tem_fft.core.progress import Step, exhaust
 from napari_tem_fft.core.reanalysis import reanalyse_after_spot_edit
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.layers.presenter import Presenter, shown_in_turn
-from napari_tem_fft.layers.results import KEY, role_of
+from napari_tem_fft.layers.results import role_of
 from small_analysis import small_analysis
 
 

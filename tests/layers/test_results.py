@@ -7,6 +7,7 @@ import pytest
 from napari_tem_fft.core.fourier.diffractogram import FrequencyGrid
 from napari_tem_fft.core.image.calibration import Calibration, CalibrationError
 from napari_tem_fft.core.image.micrograph import Micrograph, RegionOfInterest
+from napari_tem_fft.layers.image import KEY, micrograph_layer, micrograph_of
 from napari_tem_fft.layers.reciprocal_plane import (
     LABEL_OFFSET,
     LABEL_SIZE,
@@ -18,7 +19,6 @@ from napari_tem_fft.layers.reciprocal_plane import (
 )
 from napari_tem_fft.layers.results import (
     GREYED,
-    KEY,
     bars_layer,
     fft_layer,
     grains_layer,

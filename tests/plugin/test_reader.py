@@ -6,7 +6,7 @@ from npe2 import PluginManifest
 
 from dm_writer import DmImage, write_dm, write_dm_images
 from napari_tem_fft.io.plain import ReadError
-from napari_tem_fft.layers.results import KEY, micrograph_of
+from napari_tem_fft.layers.image import KEY, micrograph_of
 from napari_tem_fft.plugin import reader as _reader
 from napari_tem_fft.plugin.reader import get_reader, open_sample, read_layers
 

@@ -11,7 +11,7 @@ from dm_writer import write_dm
 from napari_tem_fft.core.pipeline import Analysis
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
 from napari_tem_fft.io.readers.micrographs import read_micrograph
-from napari_tem_fft.layers.results import KEY, micrograph_of
+from napari_tem_fft.layers.image import KEY, micrograph_of
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.plugin.writer import write_document, write_image
 from small_analysis import assert_same, small_analysis

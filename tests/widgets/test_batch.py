@@ -11,7 +11,7 @@ import psutil
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.widgets.docks.batch import ALL, BAD, BatchDock, duration
 from small_run import finished, images, write_micrograph  # noqa: F401  (fixtures)
 

@@ -4,7 +4,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_tem_fft.io.exchange.temfft import load_temfft, save_temfft
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.plugin.reader import read_layers
 
 

@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QApplication
 from superqt import QCollapsible
 
 from mouse import press_on_canvas
-from napari_tem_fft.layers.results import KEY, plane_of
+from napari_tem_fft.layers.image import KEY
+from napari_tem_fft.layers.results import plane_of
 
 LEFT = Qt.MouseButton.LeftButton
 

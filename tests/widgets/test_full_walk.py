@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from mouse import canvas_of, press_on_canvas
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 
 pytestmark = pytest.mark.skipif(

@@ -6,7 +6,7 @@ from napari.layers import Layer
 from dm_writer import write_dm
 from forward_model import fringes
 from mouse import press
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 
 
 @pytest.fixture

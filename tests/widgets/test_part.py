@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mouse import click
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 
 
 def test_a_rectangle_is_analysed_in_its_place(viewer, dock, analysed, run):

@@ -9,7 +9,7 @@ from napari.layers import Layer
 
 import napari_tem_fft
 from mouse import stroke
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock

@@ -9,7 +9,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from mouse import canvas_of, press_on_canvas
-from napari_tem_fft.layers.results import KEY, plane_of
+from napari_tem_fft.layers.image import KEY
+from napari_tem_fft.layers.results import plane_of
 from napari_tem_fft.widgets.docks.profile import ProfileDock
 
 

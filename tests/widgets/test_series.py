@@ -9,7 +9,7 @@ from mouse import press
 from movie import PATH, PIXEL, RADII, movie
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import ImageStack
-from napari_tem_fft.layers.results import stack_layer
+from napari_tem_fft.layers.image import stack_layer
 from napari_tem_fft.nn.inference.model import load_segmenter
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.series import SeriesDock

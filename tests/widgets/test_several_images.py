@@ -17,7 +17,7 @@ from mouse import canvas_of
 from napari_tem_fft import api
 from napari_tem_fft.io.exchange.temfft import load_temfft
 from napari_tem_fft.io.phases.table import load_table
-from napari_tem_fft.layers.results import KEY, micrograph_layer
+from napari_tem_fft.layers.image import KEY, micrograph_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 

@@ -7,7 +7,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from mouse import click, drag, stroke
-from napari_tem_fft.layers.results import KEY, plane_of
+from napari_tem_fft.layers.image import KEY
+from napari_tem_fft.layers.results import plane_of
 from napari_tem_fft.widgets.canvas.tools import angle_words
 from napari_tem_fft.widgets.session.shortcuts import KEYS
 

@@ -12,7 +12,7 @@ from napari.utils.notifications import notification_manager
 from mouse import press
 from napari_tem_fft.cli.options import build_parser
 from napari_tem_fft.core.reanalysis import is_edited
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 from napari_tem_fft.nn.inference.prepare import InputParams
 from napari_tem_fft.nn.training.corrections import load_pairs
 from napari_tem_fft.widgets.docks.train import TrainDock

@@ -9,7 +9,7 @@ from napari.layers import Layer
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import ImageStack
 from napari_tem_fft.core.series import Series
-from napari_tem_fft.layers.results import KEY, stack_layer
+from napari_tem_fft.layers.image import KEY, stack_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock

@@ -6,7 +6,7 @@ from napari.utils.key_bindings import coerce_keybinding
 
 from mouse import stroke
 from napari_tem_fft.core.fourier.mask import render
-from napari_tem_fft.layers.results import KEY
+from napari_tem_fft.layers.image import KEY
 
 
 def names(viewer):

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from mouse import canvas_of, click
 from napari_tem_fft.core.matching import Outcome, PhaseOverride
 from napari_tem_fft.io.figures.overview import overview
-from napari_tem_fft.layers.results import KEY, micrograph_layer
+from napari_tem_fft.layers.image import KEY, micrograph_layer
 from napari_tem_fft.widgets.canvas.stage import pixels_on_one, sees_whole
 from napari_tem_fft.widgets.canvas.tools import added_words
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock

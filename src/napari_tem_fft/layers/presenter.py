@@ -32,9 +32,9 @@ from ..core.profile.radial_profile import ProfilePeak, RadialProfile, listed_pea
 from ..core.profile.ring_sums import fine_spectrum
 from ..core.progress import Step
 from ..core.spots.spot import Spot
+from .image import LayerData
 from .reciprocal_plane import Plane, Ring, scale_bars
 from .results import (
-    LayerData,
     bars_layer,
     fft_layer,
     grains_layer,

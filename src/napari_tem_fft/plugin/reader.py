@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.pipeline import Analysis
 from ..layers.file_format import layer_from_plain
-from ..layers.image import NUMBERED, content_id, stamped
-from ..layers.results import KEY, ORDER, LayerData, micrograph_layer, role_of, stack_layer
+from ..layers.image import KEY, NUMBERED, LayerData, content_id, micrograph_layer, stack_layer, stamped
+from ..layers.results import ORDER, role_of
 
 if TYPE_CHECKING:
     from ..io.exchange.temfft import StoredImage

@@ -14,7 +14,8 @@ from ..core.pipeline import Analysis
 from ..io.exchange.temfft import Document, StoredImage, StoredLayer, results_name, save_temfft
 from ..io.results.map_files import write_tiff
 from ..layers.file_format import plain_layer
-from ..layers.results import KEY, PASSING, LayerData, micrograph_of
+from ..layers.image import KEY, LayerData, micrograph_of
+from ..layers.results import PASSING
 
 
 def write_document(path: str, layers: Sequence[LayerData]) -> list[str]:

@@ -12,7 +12,8 @@ from napari.layers import Layer
 
 from ...core.spots.spot import Spot
 from ...core.text import LengthUnit, frequency, spacing
-from ...layers.results import KEY, plane_of
+from ...layers.image import KEY
+from ...layers.results import plane_of
 from ..forms.match_rows import match_words
 from ..session.image_state import ImageState
 from ..session.selection import Selection, explanation, grain_chosen, nearest_line, spot_chosen

@@ -15,9 +15,10 @@ from ...core.image.micrograph import Micrograph, prepared_pixels
 from ...core.maps.strain import SHOWN
 from ...core.pipeline import Analysis
 from ...core.progress import Step
+from ...layers.image import LayerData
 from ...layers.presenter import Shown
 from ...layers.reciprocal_plane import Plane
-from ...layers.results import LayerData, fft_layer, grain_fft_layer, part_layer
+from ...layers.results import fft_layer, grain_fft_layer, part_layer
 from ..session.image_state import ImageState, LayerGroup
 from ..session.runner import Runner, tell
 from ..session.session import Session

@@ -15,8 +15,9 @@ from qtpy.QtCore import QObject, Signal
 from ...core.image.line_profile import LineProfile, azimuth_of, line_profile
 from ...core.spots.spot import Spot
 from ...core.text import LengthUnit, frequency, spacing
+from ...layers.image import KEY
 from ...layers.reciprocal_plane import Plane, Point
-from ...layers.results import KEY, line_layer, plane_of
+from ...layers.results import line_layer, plane_of
 from ..session.image_state import LayerGroup
 from ..session.settings import length_unit
 from ..session.source import micrograph_from

@@ -13,9 +13,10 @@ from ...core.matching import Candidate
 from ...core.pipeline import Analysis, MaskPainted
 from ...core.progress import Step
 from ...core.spots.spot import Spot
+from ...layers.image import KEY
 from ...layers.presenter import Shown, chosen_layers, indexed_layers, phase_layer, region_layers
 from ...layers.reciprocal_plane import Plane
-from ...layers.results import KEY, role_of
+from ...layers.results import role_of
 from ..session.image_state import ImageState
 from ..session.runner import Runner
 from ..session.selection import Selection

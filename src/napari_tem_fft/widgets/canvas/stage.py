@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from ...layers.results import KEY
+from ...layers.image import KEY
 from ..forms.controls import button, fill_row
 from ..session.image_state import ImageState
 from ..session.shortcuts import words_of

@@ -16,7 +16,7 @@ from ...core.text import count_text, signed, spacing, with_sigma
 from ...io.figures.grains import draw_size_bars
 from ...io.results.grain_tables import sizes_of, write_sizes
 from ...layers.grains import grain_layer_steps, legend
-from ...layers.results import LayerData
+from ...layers.image import LayerData
 from ..forms.controls import Columns, Scrolled, button, flowing, folding, menu_button, wrapped_label
 from ..forms.match_rows import component_words, match_words, single_d_fits
 from ..forms.tree import ResultTree, Row

@@ -24,7 +24,7 @@ from ...core.progress import Step
 from ...core.series import Series, SeriesFrame, component_names, series_steps
 from ...io.figures.series import Quantity, draw_components, write_series_picture
 from ...io.results.tables import write_tracks
-from ...layers.results import KEY, micrograph_of
+from ...layers.image import KEY, micrograph_of
 from ..forms.controls import Columns, button, fill_row, flowing, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..plots.canvas import ThemedCanvas

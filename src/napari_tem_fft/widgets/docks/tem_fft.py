@@ -28,8 +28,7 @@ from ...core.matching.assignment import CandidateSet
 from ...core.pipeline import AnalysisParams
 from ...core.progress import Step
 from ...io.phases.table import load_table
-from ...layers.image import NUMBERED
-from ...layers.results import KEY
+from ...layers.image import KEY, NUMBERED
 from ..canvas.fft_views import GrainFft, InverseFft, LiveFft
 from ..canvas.panel import close_panel, open_panel
 from ..canvas.stage import SPACES, Space, ViewButtons

@@ -24,7 +24,7 @@ from ...core.image.calibration import AS_READ
 from ...core.pipeline import NETWORK
 from ...io.exchange.calibration_profile import CalibrationProfile, fitting_profiles, setting_words
 from ...io.figures.picture import DPI, FORMATS, LEAST_DPI, MOST_DPI, PANELS, Panel, PictureOptions
-from ...layers.results import KEY
+from ...layers.image import KEY
 from ...nn.inference.model import ModelError, known_models, load_config, model_folder, resolve_name
 from ..session.image_state import widen_grey_range
 from ..session.runner import tell

@@ -16,7 +16,7 @@ from superqt import QLabeledDoubleRangeSlider, QLabeledDoubleSlider
 
 from ...core.fourier.diffractogram import Diffractogram, Window, display, with_window
 from ...core.progress import Step
-from ...layers.results import KEY
+from ...layers.image import KEY
 from ..session.image_state import ImageState
 from ..session.runner import Runner, tell
 from ..session.session import Session

@@ -28,7 +28,7 @@ from ...core.progress import Step
 from ...io.phases.library import library_path
 from ...io.plain import from_plain
 from ...io.results.folder import Keep, kept_colours, save_results
-from ...layers.results import KEY, micrograph_layer
+from ...layers.image import KEY, micrograph_layer
 from ..forms.candidates import CandidateRequest
 from .child_processes import Work
 from .runner import Runner, tell

@@ -39,9 +39,9 @@ from ...core.spots.spot import Spot
 from ...core.text import LengthUnit
 from ...io.phases.index_cache import prepare_index
 from ...io.phases.library import unasked_library
-from ...layers.image import belongs_to, stamped
+from ...layers.image import KEY, LayerData, belongs_to, stamped
 from ...layers.reciprocal_plane import NAMED_BY_D, Plane, d_labels, in_unit
-from ...layers.results import KEY, ORDER, LayerData, plane_of, role_of
+from ...layers.results import ORDER, plane_of, role_of
 from .responsiveness import removals_of
 from .settings import length_unit
 from .source import BEFORE, bring_back, hide, is_source, notes_of, write_notes

@@ -19,8 +19,7 @@ from ...core.image.micrograph import Micrograph
 from ...core.image.roi import part_of
 from ...core.pipeline import Analysis
 from ...io.readers.pictures import to_grey
-from ...layers.image import calibration_of
-from ...layers.results import KEY, micrograph_layer, micrograph_of
+from ...layers.image import KEY, calibration_of, micrograph_layer, micrograph_of
 
 #: Key of this plugin's metadata for the previous visibility.
 BEFORE = "was_visible"
