@@ -24,12 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from forward_model import Crystal, Optics, amorphous, camera, crystal_potential, image_of, zone
 from make_sample import facets
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.map_grid import resample
 from napari_tem_fft.core.pipeline import Analysis, analysis_steps
 from napari_tem_fft.core.progress import exhaust
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 PHASES = ["Li", "LiF", "Li2O", "Li2CO3", "LiOH", "Li3N", "LiH", "Cu", "Ag", "Au", "Ni", "Si", "MgO", "CeO2"]
 PHASES += ["NaF", "Al"]

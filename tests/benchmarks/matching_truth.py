@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_tem_fft.core.crystal.phase_selection import find_phase
+from napari_tem_fft.core.crystal.phase_selection import find_phase, select_phases
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import match_image
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
-from napari_tem_fft.io.phases.table import load_cif_folder, load_table, select_phases, with_own_phases
+from napari_tem_fft.io.phases.table import load_cif_folder, load_table, with_own_phases
 
 #: Calibration uncertainty stated for an image; its id begins with the key.
 UNCERTAINTY = {"": 0.005, "dev5": 0.02}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.crystal.phase import Phase
 from ..core.crystal.phase_library import PhaseLibrary
+from ..core.crystal.phase_selection import select_phases
 from ..core.image.micrograph import ImageStack, Micrograph
 from ..core.matching import PhaseOverride
 from ..core.pipeline import Analysis, AnalysisParams, Segment, analysis_steps
@@ -20,13 +21,7 @@ from ..core.series import Series, series_steps
 from ..io.exchange.temfft import load_stored, save_temfft
 from ..io.phases.index_cache import prepared_choice
 from ..io.phases.library import open_library as open_library
-from ..io.phases.table import (
-    load_cif_folder,
-    load_table,
-    select_phases,
-    user_folder,
-    with_own_phases,
-)
+from ..io.phases.table import load_cif_folder, load_table, user_folder, with_own_phases
 from ..io.results.folder import save_results as save_results
 from ..nn.inference.model import load_segmenter, names_model
 from .images import read, read_stack

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_tem_fft.core.crystal.phase import Phase, format_hkl, format_zone, reciprocal_basis
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.crystal.structure import LatticePlanes, ListedPlanes, Structure, planes_of
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.io.phases.crystal import Atom, build_structure, symmetry_by_name
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 BAR = "\u0305"
 LENGTHS = st.floats(0.25, 1.2)

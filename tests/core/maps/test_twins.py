@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from forward_model import positions, white_noise, zone
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import Micrograph
 from napari_tem_fft.core.maps.orientation import grain_boundaries, orientation_map, orientations
 from napari_tem_fft.core.pipeline import Analysis, analysis_steps
 from napari_tem_fft.core.progress import exhaust
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 from napari_tem_fft.layers.grains import grain_layer_steps
 
 SHAPE, PIXEL = (640, 640), (0.025, 0.025)

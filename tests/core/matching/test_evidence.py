@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from forward_model import zone
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import MatchParams, Outcome, match_image
 from napari_tem_fft.core.matching.evidence import (
@@ -26,7 +27,7 @@ from napari_tem_fft.core.matching.observations import ANY_G, observe
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import in_band, up_to_nodes
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 TABLE = load_table()
 

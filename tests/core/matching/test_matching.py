@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forward_model import zone
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.grains.grain import Grain
 from napari_tem_fft.core.matching import (
     EvidenceCache,
@@ -24,7 +25,7 @@ from napari_tem_fft.core.matching.evidence import _sums_of_others
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.placement import _Equations, _terms
 from napari_tem_fft.core.spots.spot import Spot, friedel_representative
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 TABLE = load_table()
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from napari_tem_fft.core.crystal.phase import Phase, Reflection
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.matching import Outcome, ScalePrior, match_rings
 from napari_tem_fft.core.profile.radial_profile import ProfilePeak
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 TABLE = load_table()
 SEI = ("Li", "LiF", "Li2O", "Li2CO3", "LiOH", "Cu", "Si")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from napari_tem_fft.core.crystal.phase import Phase
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.io.phases import cif
 from napari_tem_fft.io.phases.cif import read_cif, read_cif_with_warnings
-from napari_tem_fft.io.phases.table import load_cif_folder, load_table, select_phases, with_own_phases
+from napari_tem_fft.io.phases.table import load_cif_folder, load_table, with_own_phases
 
 PHASES = {phase.id: phase for phase in load_table()}
 LIF = ["Li1 Li 0 0 0 1", "F1 F 0.5 0.5 0.5 1"]

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from napari_tem_fft.core.crystal.phase_selection import select_phases
 from napari_tem_fft.core.matching.pair_index import build_index, index_key
 from napari_tem_fft.io.phases.index_cache import KEPT, prepare_index, prepared_choice
-from napari_tem_fft.io.phases.table import load_table, select_phases
+from napari_tem_fft.io.phases.table import load_table
 
 
 def phases(*names):

@@ -16,9 +16,9 @@ import yaml
 from gemmi import __version__ as GEMMI  # type: ignore[attr-defined]
 
 from ...core.crystal.phase import Miller, Phase, Reflection
-from ...core.crystal.phase_selection import DEFAULT_TAGS, find_phase, select_phases
+from ...core.crystal.phase_selection import find_phase
 from ...core.crystal.structure import LatticePlanes, Structure
-from .cif import CifPhase, read_all_of_cif, read_cif
+from .cif import CifPhase, read_all_of_cif
 from .crystal import Atom, build_structure, composition, formula, symmetry_by_name
 
 #: Headers of the d column and the factor that converts it to nm.
@@ -122,20 +122,6 @@ def _phase(name: str, lines: list[Reflection]) -> Phase:
         flag="a list of d-spacings: matched by d only, angles are not checked",
     )
 
-
-__all__ = [
-    "DEFAULT_TAGS",
-    "FileStatus",
-    "file_phases",
-    "load_cif_folder",
-    "load_table",
-    "phase_from_entry",
-    "read_cif",
-    "read_d_list",
-    "select_phases",
-    "user_folder",
-    "with_own_phases",
-]
 
 #: A bundled phase and a CIF file of the same name are the same phase if their largest d agree within this.
 SAME_LATTICE = 0.03
