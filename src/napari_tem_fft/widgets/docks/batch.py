@@ -9,7 +9,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QUrl
-from qtpy.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,7 +28,16 @@ from ...batch.state import RUN
 from ...core.image.calibration import UNCERTAINTY
 from ...io.readers.formats import SUFFIXES
 from ...io.results.folder import KEEP
-from ..forms.controls import Columns, Scrolled, button, form_in, short, side_by_side, wrapped_label
+from ..forms.controls import (
+    Columns,
+    Scrolled,
+    TakesFiles,
+    button,
+    form_in,
+    short,
+    side_by_side,
+    wrapped_label,
+)
 from ..forms.tree import ResultTree, Row
 from ..session.batch_run import BatchRun, Opener, run_of
 from ..session.runner import tell
@@ -198,17 +207,6 @@ class BatchForm(QWidget):
             self.run.with_setup(output=self.output.text().strip())
             self.run.look_up()
 
-    def drag(self, event: QDragEnterEvent | None) -> None:
-        """Accept files and folders."""
-        if event is not None and _dropped(event):
-            event.acceptProposedAction()
-
-    def drop(self, event: QDropEvent | None) -> None:
-        """Add the dropped files and folders."""
-        if event is not None:
-            self.add_inputs(_dropped(event))
-            event.acceptProposedAction()
-
     def _on_files(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in SUFFIXES)
         paths, _ = QFileDialog.getOpenFileNames(self, "Micrographs", "", f"Micrographs ({kinds});;All (*)")
@@ -252,11 +250,6 @@ class BatchForm(QWidget):
             self.settings.setText(settings_words(run))
 
 
-def _dropped(event: QDropEvent) -> list[str]:
-    data = event.mimeData()
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()] if data is not None else []
-
-
 COLUMNS = ("image", "state", "components or reason", "grains", "spots", "s")
 HELP = (
     "Click an image to open its layers, which can be edited",
@@ -271,7 +264,7 @@ FEW = 100
 ALL, BAD, LOOK = "all", "failed", "to look at"
 
 
-class BatchDock(Dock):
+class BatchDock(TakesFiles, Dock):
     """Choose files, analyse them with the settings of the TEM FFT dock, and view results while it runs.
 
     Parameters
@@ -332,13 +325,9 @@ class BatchDock(Dock):
         self.opener.saver.returned.connect(self._on_kept)
         self.follow(self._on_found, running=True)
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Accept files and folders."""
-        self.form.drag(event)
-
-    def dropEvent(self, event: QDropEvent | None) -> None:
+    def take_files(self, paths: Sequence[Path]) -> None:
         """Add the files and folders that were dropped."""
-        self.form.drop(event)
+        self.form.add_inputs(list(map(str, paths)))
 
     def _on_start(self) -> None:
         self._begin(resume=False)

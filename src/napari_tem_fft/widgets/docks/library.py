@@ -9,7 +9,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -25,7 +25,7 @@ from ...core.progress import Step
 from ...core.text import LengthUnit, length, parse_numbers, symbol
 from ...io.phases.library import LibraryLine, PhaseDatabase
 from ...io.phases.optimade import PROVIDERS, OptimadeQuery
-from ..forms.controls import button, flowing, folding, side_by_side, wrapped_label
+from ..forms.controls import TakesFiles, button, flowing, folding, side_by_side, wrapped_label
 from ..forms.tree import ResultTree, Row
 from ..session.child_processes import SUFFIXES, LibraryWork, is_source
 from ..session.runner import Runner, tell
@@ -62,7 +62,7 @@ class _Found:
     used: int
 
 
-class LibraryDock(Dock):
+class LibraryDock(TakesFiles, Dock):
     """The user's library of phases; CIF files, folders and archives can be dropped on it.
 
     Parameters
@@ -188,16 +188,13 @@ class LibraryDock(Dock):
             self.work.take_in(self.database.path, sources)
             self._show_state()
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Accept folders, CIF files and archives."""
-        if event is not None and any(map(is_source, _paths_of(event))) and not self.work.running:
-            event.acceptProposedAction()
+    def wants(self, path: Path) -> bool:
+        """Whether this is a folder, a CIF file or an archive, and nothing is imported now."""
+        return is_source(path) and not self.work.running
 
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Import the dropped files."""
-        if event is not None:
-            self.take_in(_paths_of(event))
-            event.acceptProposedAction()
+    def take_files(self, paths: Sequence[Path]) -> None:
+        """Import what was dropped."""
+        self.take_in(paths)
 
     def _begin(self, words: str, limit: int) -> None:
         self._limit = limit
@@ -349,10 +346,3 @@ def _row(line: LibraryLine, unit: LengthUnit) -> Row:
     colour = LEFT_OUT if left_out or line.state == "refused" else ""
     cells = (line.id, state, cell, line.formula, line.name, line.space_group, line.reason)
     return Row(line.id, cells, colour, help)
-
-
-def _paths_of(event: QDropEvent) -> list[Path]:
-    """The local files and folders that are dragged."""
-    data = event.mimeData()
-    urls = data.urls() if data is not None else []
-    return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]

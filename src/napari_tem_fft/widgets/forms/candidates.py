@@ -10,7 +10,6 @@ from typing import Any
 
 from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QSignalBlocker, Qt, QTemporaryDir, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -39,7 +38,7 @@ from ...core.text import length, symbol
 from ...io.phases.table import FileStatus, file_phases, load_cif_folder, user_folder, with_own_phases
 from ..session.runner import tell
 from ..session.settings import length_unit, library_searched, remember_library_searched
-from .controls import form_in, side_by_side, wrapped_label
+from .controls import TakesFiles, form_in, side_by_side, wrapped_label
 from .tree import ResultTree, Row
 
 PHASE_COLUMNS = ("phase, (hkl)", "formula or |F|", "name or multiplicity", "space group", "cell or d", "sets")
@@ -193,7 +192,7 @@ class CandidateRequest:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items() if v}
 
 
-class CandidatesForm(QWidget):
+class CandidatesForm(TakesFiles, QWidget):
     """Choose candidates by set, elements or names, and see their number.
 
     CIF files and lists of d-spacings (CSV) can be dropped on it; those in the user's folder are always
@@ -359,16 +358,13 @@ class CandidatesForm(QWidget):
             self.library.setChecked(plain.get("library") is True)
         self._on_edited()
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
-        """Accept files of phases."""
-        if event is not None and _files_of(event):
-            event.acceptProposedAction()
+    def wants(self, path: Path) -> bool:
+        """Whether this is a file of phases."""
+        return path.suffix.lower() in SUFFIXES
 
-    def dropEvent(self, event: QDropEvent | None) -> None:
-        """Add the dropped files."""
-        if event is not None:
-            self.add_files(_files_of(event))
-            event.acceptProposedAction()
+    def take_files(self, paths: Sequence[Path]) -> None:
+        """Add the files of phases that were dropped."""
+        self.add_files([path for path in paths if self.wants(path)])
 
     def _add(self, phases: Sequence[Phase]) -> None:
         self._table, notes = with_own_phases(self._table, phases)
@@ -443,10 +439,3 @@ def assumes_hydrogen(elements: str, phases: Iterable[Phase]) -> bool:
 def _bytes_of(text: object) -> bytes:
     """The content of a file, from the text in `CandidateRequest.plain`."""
     return str(text).encode("latin-1", "replace")
-
-
-def _files_of(event: QDropEvent) -> list[str]:
-    """The files of phases that are dragged."""
-    data = event.mimeData()
-    paths = [url.toLocalFile() for url in data.urls()] if data is not None else []
-    return [path for path in paths if Path(path).suffix.lower() in SUFFIXES]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QAction, QResizeEvent
+from qtpy.QtGui import QAction, QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
     QComboBox,
@@ -33,8 +34,7 @@ HIGH = 1.2
 
 def button(text: str, help: str) -> QPushButton:
     """Return a button with a tooltip."""
-    made = QPushButton(text, toolTip=help)
-    return made
+    return QPushButton(text, toolTip=help)
 
 
 def menu_button(text: str, help: str, *groups: Sequence[QAction]) -> QToolButton:
@@ -190,6 +190,36 @@ class Scrolled(QScrollArea):
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
         return bool(super().eventFilter(watched, event))
+
+
+class TakesFiles:
+    """Mixin of a widget on which files and folders can be dropped."""
+
+    def wants(self, path: Path) -> bool:
+        """Whether a file can be dropped here now."""
+        return True
+
+    def take_files(self, paths: Sequence[Path]) -> None:
+        """Take dropped files and folders."""
+        raise NotImplementedError
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Accept what is dragged here if any of it is wanted."""
+        if event is not None and any(map(self.wants, _dropped(event))):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Take what is dropped."""
+        if event is not None:
+            self.take_files(_dropped(event))
+            event.acceptProposedAction()
+
+
+def _dropped(event: QDropEvent) -> list[Path]:
+    """The local files and folders that are dragged."""
+    data = event.mimeData()
+    urls = data.urls() if data is not None else []
+    return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
 
 
 def bring_into_sight(widget: QWidget) -> None:
