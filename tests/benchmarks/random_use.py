@@ -223,8 +223,7 @@ class User:
 
     def faults(self) -> list[str]:
         """Faults of what is shown, and error messages."""
-        from napari_tem_fft.layers.image import IMAGE, content_id
-        from napari_tem_fft.layers.results import KEY
+        from napari_tem_fft.layers.image import IMAGE, KEY, content_id
         from napari_tem_fft.widgets.session.source import is_source
 
         told = [str(r.message) for r in self.told if str(r.severity) == "error"]

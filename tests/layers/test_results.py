@@ -25,8 +25,6 @@ from napari_tem_fft.layers.results import (
     heat_layer,
     ifft_layer,
     mask_layer,
-    micrograph_layer,
-    micrograph_of,
     numbers_layer,
     rings_layer,
     specimen_layer,

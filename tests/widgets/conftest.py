@@ -17,7 +17,7 @@ from dm_writer import write_dm
 from forward_model import fringes
 from hand import Hand
 from napari_tem_fft.core.matching import Outcome
-from napari_tem_fft.layers.results import KEY, micrograph_layer
+from napari_tem_fft.layers.image import KEY, micrograph_layer
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
 from small_analysis import small_analysis

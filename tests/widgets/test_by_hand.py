@@ -32,7 +32,7 @@ from napari_tem_fft.core.image.calibration import Calibration
 from napari_tem_fft.core.image.micrograph import ImageStack, Micrograph
 from napari_tem_fft.core.reanalysis import is_edited
 from napari_tem_fft.io.figures.overview import overview
-from napari_tem_fft.layers.results import KEY, micrograph_layer, stack_layer
+from napari_tem_fft.layers.image import KEY, micrograph_layer, stack_layer
 from napari_tem_fft.widgets.canvas.stage import pixels_on_one, sees_whole
 from napari_tem_fft.widgets.docks.batch import BatchDock
 from napari_tem_fft.widgets.docks.calibration import CalibrationDock
