@@ -409,6 +409,7 @@ def memory_of(workers: int, pixels: float, share: float = 1.0) -> float:
 
     Parameters
     ----------
+    workers : int
     pixels : float
         Number of pixels of the largest image.
     share : float
@@ -434,10 +435,11 @@ def worker_memory(pixels: float, share: float = 1.0) -> float:
 
 
 def workers_within(limit: float, pixels: float, share: float = 1.0) -> int:
-    """Largest number of workers, at least one, whose memory fits into `limit` bytes.
+    """Largest number of workers, at least one, whose memory fits into a limit.
 
     Parameters
     ----------
+    limit : float, bytes
     pixels, share : float
         As in `memory_of`.
 

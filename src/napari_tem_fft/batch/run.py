@@ -140,8 +140,8 @@ def batch_steps(
 
     Raises
     ------
+    RunError
         If the folder contains a run and neither `resume` nor `restart` is set, or its settings differ; or if
-        the network cannot be loaded.
         the network cannot be loaded.
     OSError
         If the folder cannot be written.

@@ -133,6 +133,8 @@ def carry_over(
 
     Parameters
     ----------
+    sources : sequence of Source
+    job : Job
     resume : bool
         Keep all results that are still valid; otherwise only those that the user has edited.
     strict : bool, optional

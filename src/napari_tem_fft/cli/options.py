@@ -266,8 +266,7 @@ def percent_from(args: argparse.Namespace, profile: object = None) -> float | No
     """Uncertainty of the scale stated by a command line, in per cent; None leaves it to the image.
 
     The option takes precedence over a calibration profile (`profile`, for example that of a resumed run, or
-    the command's own), and the profile over the file of parameters. the command's own), and the profile over
-    the file of parameters.
+    the command's own), and the profile over the file of parameters.
 
     Raises
     ------

@@ -167,6 +167,7 @@ def read_json(path: str | PathLike[str], longest: int = LONGEST) -> Any:
     Parameters
     ----------
     path : path
+    longest : int
         Largest size of the file, bytes.
 
     Raises

@@ -353,7 +353,7 @@ def likely_noise(
         Mean logarithm of the ratio of the windows' spectra to their density after `guard_from_zero`.
     between : Between
         Positions of the spectrum's frequencies between the rings.
-        Positions of the spectrum's frequencies between the rings.
+    tested : ndarray of bool, shape of a spectrum
         Where the spectra are searched.
 
     Returns

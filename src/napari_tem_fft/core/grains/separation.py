@@ -68,6 +68,7 @@ def crystals_by_spots(
 
     Parameters
     ----------
+    context : SearchContext
     spots : sequence of (g_y, g_x), 1/nm
         Of the region, strongest first.
     region : GrainRegion
@@ -148,6 +149,7 @@ def separate(
 
     Parameters
     ----------
+    context : SearchContext
     spots : sequence of (g_y, g_x), 1/nm
         Of the region, strongest first.
     region : GrainRegion

@@ -251,9 +251,9 @@ def read_gatan(path: str | PathLike[str], lazy: bool = False) -> list[Signal]:
     Parameters
     ----------
     path : path
+    lazy : bool
         Return dask arrays, which are read when they are computed. Files with more than `LAZY_BYTES` of
         image data always return them. Colour images and packed transforms are always read immediately.
-        `LAZY_BYTES` of image data. Colour images and packed transforms are read at once nevertheless.
 
     Raises
     ------

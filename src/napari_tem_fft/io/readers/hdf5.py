@@ -40,8 +40,8 @@ def layout_of(path: Path) -> Layout:
 
     Raises
     ------
+    ReadError
         If the file is not a complete HDF5 file.
-        If it is not a complete HDF5 file.
     """
     _check_content(path)
     with _open(path) as file:

@@ -33,8 +33,8 @@ def read_images(path: str | PathLike[str]) -> tuple[Micrograph | ImageStack, ...
 
     Raises
     ------
+    ReadError
         If the file cannot be read or contains no image; the message says what to do.
-        If the file cannot be read, or holds no image; the message says what to do.
     """
     path = Path(path)
     signals = read_signals(path)

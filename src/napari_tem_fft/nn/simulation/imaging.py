@@ -124,8 +124,8 @@ class Probe:
     ----------
     width : float, nm
         Standard deviation of the probe's intensity.
+    strength : float
         Contrast per radian of projected potential.
-        Contrast of a radian of projected potential.
     """
 
     width: float
