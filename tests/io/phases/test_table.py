@@ -70,12 +70,12 @@ def test_the_documentation_says_how_many_phases_there_are_and_how_many_have_thre
     usual = len(usual_phases(load_table()))
     extended = sum(EXTENDED_TAG in phase.tags for phase in load_table())
     for text in (
-        f"{len(ENTRIES)} phases come with",
+        f"{len(ENTRIES)} phases are bundled with",
         f"{three} of them (three checks)",
         f"of {len(ENTRIES)} phases active",
     ):
         assert text in page
-    assert f"The usual {usual} are" in page and f"({extended} more" in page
+    assert f"The {usual} common ones are" in page and f"({extended} more" in page
     assert f"a table of {len(ENTRIES)} reference" in readme
 
 
