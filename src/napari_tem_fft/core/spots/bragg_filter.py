@@ -4,9 +4,9 @@ One-sided Bragg filtering: a Gaussian around **+g only**, g shifted to the origi
 it inverted. The modulus of the complex result is the local amplitude of the fringes (half their
 height); with both +g and -g it would be rectified fringes instead.
 
-The discrete transform is periodic: within some filter widths of the border, such a field also contains the
-fringes of the opposite border, with a phase jump between them. This margin is a small part of a large image.
-In a small one the pixels of the image are averaged instead, so that nothing beyond the border contributes.
+The discrete transform is periodic: within a few filter widths of the border, the field also contains fringes
+of the opposite border, with a phase jump between them. In a large image this margin is a small part. In a
+small image the pixels are averaged directly instead, so that nothing beyond the border contributes.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from ..fourier.stft import RING_BINS
 from ..fourier.threads import threads
 from ..maps.map_grid import MapGrid, MapPart
 
-#: The median of this many exponential values (the rings', which the window correlates), the upper of the
-#: two in the middle, is larger than ln 2 by this factor. Follows from the statistics, not tuned. Sweep:
-#: halved, F1 0.82 -> 0.80, area 0.89 -> 0.82, belief 0.73 -> 0.65, error of d 0.107 -> 0.097 %, grains 12
-#: -> 11; doubled, area 0.89 -> 0.91.
+#: The noise power of the bins of a ring is exponentially distributed, and the window correlates the bins.
+#: Their median, taken as the upper of the two middle values, exceeds ln 2 by this factor. It follows from the
+#: statistics and is not tuned. Sweep: halved, F1 0.82 -> 0.80, area 0.89 -> 0.82, belief 0.73 -> 0.65, error
+#: of d 0.107 -> 0.097 %, grains 12 -> 11; doubled, area 0.89 -> 0.91.
 MEDIAN_BIAS = 1 + (0.5 * HANN_BANDWIDTH + 1) / (RING_BINS * np.log(2))
-#: Noise whose amplitude rises by this factor within this many nm is taken for the edge of the film.
+#: Where the noise amplitude rises by this factor within `EDGE_REACH` nm, the edge of the film is assumed.
 #: No record says on what it was set. Sweep: halved, area 0.89 -> 0.91; doubled, area 0.89 -> 0.90.
 STEEP = 1.05
-#: No record says on what it was set. Sweep of EDGE_REACH: halved, area 0.89 -> 0.91; doubled, area 0.89 ->
-#: 0.90.
+#: No record says on what it was set. Sweep: halved, area 0.89 -> 0.91; doubled, area 0.89 -> 0.90.
 EDGE_REACH = 2.5
-#: The Gaussian is cut where it has fallen to this.
+#: The Gaussian filter is truncated where it has fallen to this fraction of its maximum.
 CUT = 1e-3
 #: FFT wrap-around contaminates a margin of this many filter widths at the image's border.
 #: No record says on what it was set. Sweep: halved, error of d 0.107 -> 0.099 %; doubled, nothing.
 BORDER = 4.0
-#: An image narrower than this is small, nm: the margins of the usual filter (1 nm) at both borders, and half
-#: as much again in the middle.
+#: Images narrower than this, nm, count as small: the margins of the usual filter (1 nm) at both borders, and
+#: half as much again in the middle.
 #: Sweep: halved, nothing; doubled, belief 0.73 -> 0.74, error of d 0.107 -> 0.088 %.
 SMALL = 12.0
-#: In a small image the places nearer to the border than this many widths have the field of that distance:
-#: with 0 the corners of a crystal that fills the field fall below half of its significance, with 1 a grain
-#: that ends 1 nm before the border is drawn up to it, a quarter too large.
+#: In a small image, positions nearer to the border than this many filter widths take the field at this
+#: distance: with 0 the corners of a crystal that fills the field of view fall below half of its significance;
+#: with 1 a grain that ends 1 nm before the border is outlined up to the border, a quarter too large.
 INWARD = 0.3
-#: There the phase turns too slowly with the place nearer to the border than this many widths.
+#: Nearer to the border of a small image than this many filter widths, the phase varies too slowly with
+#: position.
 SLOPE_MARGIN = 1.0
 
 
 def is_small(extent: tuple[float, float]) -> bool:
-    """Whether most of a field of view of `extent` nm is affected by its opposite border.
+    """Whether wrap-around from the opposite border affects most of a field of view of `extent` nm.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def bragg_field(
     Returns
     -------
     ndarray of complex64, shape ``grid.shape``
-        In the micrograph's grey levels; its phase turns slowly where the lattice differs from g.
+        In the micrograph's grey levels; its phase varies slowly where the lattice differs from g.
     """
     return np.asarray(bragg_fields(diffractogram, [g], width, grid)[0], np.complex64)
 
@@ -98,7 +98,7 @@ def bragg_fields(
         return _averages(diffractogram, g, width, grid)
     whole = grid.whole.shape
     blocks, cells = _blocks(diffractogram, g, width, whole)
-    # samples lie in the middle of map pixels, transforms count from the middle of image pixels
+    # samples lie at the centres of map pixels; the transform's origin is the centre of an image pixel
     late = [(q - p) / 2 for q, p in zip(grid.pixel_size, diffractogram.pixel_size, strict=True)]
     for axis, filters in enumerate((blocks.swapaxes(1, 2), blocks)):
         n = filters.shape[2]
@@ -121,13 +121,13 @@ def _extent(diffractogram: Diffractogram) -> tuple[float, float]:
 def _averages(
     diffractogram: Diffractogram, g: NDArray[np.float64], width: float, grid: MapGrid
 ) -> NDArray[np.complex64]:
-    """`bragg_fields` of a small image: Gaussian averages of its pixels, without any beyond its border."""
+    """`bragg_fields` of a small image: Gaussian averages of its own pixels, with none beyond its border."""
     pixels = band_image(diffractogram).pixels
     y, x = (
         (weights * np.exp(-2j * np.pi * part[:, None] * at)[:, None, :]).astype(np.complex64)
         for part, (weights, at) in zip(g.T, _gaussians(diffractogram, pixels.shape, width, grid), strict=True)
     )
-    # products of real and of contiguous matrices are many times faster
+    # products of real, contiguous matrices are many times faster
     rows = np.empty((*y.shape[:2], pixels.shape[1]), np.complex64)
     rows.real, rows.imag = (np.ascontiguousarray(part) @ pixels for part in (y.real, y.imag))
     return np.asarray(rows @ np.ascontiguousarray(x.swapaxes(1, 2)), np.complex64)
@@ -136,7 +136,7 @@ def _averages(
 def _gaussians(
     diffractogram: Diffractogram, shape: tuple[int, ...], width: float, grid: MapGrid
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """For each axis, weights of `shape` pixels at the grid's places, and how far each is from the first."""
+    """For each axis, weights of `shape` pixels at the grid's positions, and the pixels' positions, nm."""
     axes: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for places, n, extent, pixel in zip(
         grid.positions(), shape, _extent(diffractogram), diffractogram.pixel_size, strict=True
@@ -151,7 +151,7 @@ def _gaussians(
 
 
 def _border_noise(diffractogram: Diffractogram, width: float, grid: MapGrid) -> NDArray[np.float64]:
-    """Factor on the noise power at the border of a small image, where fewer pixels are averaged."""
+    """Factor by which the noise power rises near a small image's border, where fewer pixels are averaged."""
     extent = _extent(diffractogram)
     shape = tuple(max(int(8 * length / width), 8) for length in extent)
     y, x = (
@@ -164,7 +164,7 @@ def _border_noise(diffractogram: Diffractogram, width: float, grid: MapGrid) -> 
 
 
 def _inverse(blocks: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[np.complex64]:
-    """Sums of the blocks' waves at all pixels of a grid that covers the image."""
+    """Inverse transform of the blocks at all pixels of a grid that covers the image."""
     padded = np.zeros((len(blocks), *shape), np.complex64)
     rows, columns = ((np.arange(b) - b // 2) % n for b, n in zip(blocks.shape[1:], shape, strict=True))
     padded[:, rows[:, None], columns] = blocks
@@ -175,7 +175,7 @@ def _inverse(blocks: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[n
 def _part_of_inverse(
     blocks: NDArray[np.complex64], part: MapPart, shape: tuple[int, int]
 ) -> NDArray[np.complex64]:
-    """The same at a few of these pixels, for which a product of matrices is less work."""
+    """Inverse transform of the blocks at only a part of these pixels: a matrix product is cheaper there."""
     y, x = (
         _waves(bins, whole)[side] for bins, side, whole in zip(blocks.shape[1:], part.box, shape, strict=True)
     )
@@ -184,7 +184,7 @@ def _part_of_inverse(
 
 
 def _along_rows(waves: NDArray[np.float32], blocks: NDArray[np.complex64]) -> NDArray[np.complex64]:
-    """Sums of the waves of blocks' rows, shape (n, pixels, columns): half the work with real waves."""
+    """Inverse transform along the blocks' rows, shape (n, pixels, columns); real waves halve the work."""
     half = blocks.shape[1] // 2
     folded = np.empty(blocks.shape, np.complex64)
     folded[:, 0] = blocks[:, half]
@@ -198,7 +198,7 @@ def _along_rows(waves: NDArray[np.float32], blocks: NDArray[np.complex64]) -> ND
 
 @lru_cache(maxsize=32)
 def _waves(bins: int, whole: int) -> NDArray[np.float32]:
-    """Cosines of the frequencies 0..bins/2 a field at all its `whole` pixels, then their sines from 1 on."""
+    """Cosines of 0 to bins/2 cycles per field at all its `whole` pixels, then the sines of 1 to bins/2."""
     roots = np.exp(2j * np.pi * np.arange(whole) / whole).astype(np.complex64)
     waves = roots[np.outer(np.arange(whole), np.arange(bins // 2 + 1)) % whole]
     return np.concatenate([waves.real, waves.imag[:, 1:]], axis=1)
@@ -211,7 +211,7 @@ def _gaussian(f: NDArray[np.float64], width: float, shift: float) -> NDArray[np.
 def _phase_ramps(
     grid: MapGrid, rest: NDArray[np.float64]
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Turn the demodulation from the nearest bin to g itself: one factor a row, one a column, of each g."""
+    """Phase factors that shift the demodulation from the nearest bin to each g: one per row and column."""
     y, x = (
         np.exp(-2j * np.pi * r[:, None] * (places.ravel() - p / 2)).astype(np.complex64)
         for r, places, p in zip(rest.T, grid.positions(), grid.pixel_size, strict=True)
@@ -222,7 +222,7 @@ def _phase_ramps(
 def _blocks(
     diffractogram: Diffractogram, spots: NDArray[np.float64], width: float, most: tuple[int, int]
 ) -> tuple[NDArray[np.complex64], NDArray[np.intp]]:
-    """The transform's bins around each g on the whole plane, odd-sized, zero where none were kept."""
+    """Bins of the full plane around each g, in blocks of odd size; zero where no bin is stored."""
     reach = np.sqrt(-np.log(CUT) / 2) / (np.pi * width)
     cells = np.rint(spots / diffractogram.step).astype(np.intp)
     by, bx = (
@@ -232,7 +232,7 @@ def _blocks(
     blocks = np.zeros((len(cells), 2 * by + 1, 2 * bx + 1), np.complex64)
     for block, (cy, cx) in zip(blocks, cells.tolist(), strict=True):
         _copy_bins(diffractogram, block, cy - by, cx - bx)
-        if cx < bx:  # columns of negative g_x are those of -g, conjugate; -0 has no column of its own
+        if cx < bx:  # columns of negative g_x are the conjugates of those of -g; 0 has no mirror image
             mirrored = np.zeros((2 * by + 1, min(bx - cx, 2 * bx + 1)), np.complex64)
             _copy_bins(diffractogram, mirrored, -cy - by, max(-bx - cx, 1))
             block[:, : mirrored.shape[1]] = mirrored[::-1, ::-1].conj()
@@ -240,7 +240,7 @@ def _blocks(
 
 
 def _copy_bins(diffractogram: Diffractogram, block: NDArray[np.complex64], row: int, column: int) -> None:
-    """Fill a block that begins at a row (from g_y = 0) and column, as far as it lies in the half plane."""
+    """Fill a block from its first row (counted from g_y = 0) and column, where it lies in the half plane."""
     source, top = diffractogram.transform, row + diffractogram.half[0]
     y0, y1 = max(top, 0), min(top + block.shape[0], source.shape[0])
     x0, x1 = max(column, 0), min(column + block.shape[1], source.shape[1])
@@ -251,11 +251,12 @@ def _copy_bins(diffractogram: Diffractogram, block: NDArray[np.complex64], row: 
 def field_noise(
     diffractogram: Diffractogram, spectra: LocalSpectra, g: tuple[float, float], width: float, grid: MapGrid
 ) -> NDArray[np.float32]:
-    """Mean power that noise alone gives `bragg_field` at each place, shape ``grid.shape``.
+    """Mean noise power of `bragg_field` at each position, shape ``grid.shape``.
 
-    The noise power density of the local windows (vacuum has less of it than film) at the frequencies that
-    the filter lets through, interpolated between their middles, times the filter's effective area. Where it
-    changes steeply, as at the film's edge, which the windows blur, the largest nearby counts.
+    The noise power density of the local windows (lower in vacuum than in the film) at the frequencies that
+    the filter passes is interpolated between the windows' centres and multiplied by the filter's effective
+    area. Where it changes steeply, as at the film's edge, which the windows blur, the largest nearby value is
+    used.
     """
     return np.asarray(fields_noise(diffractogram, spectra, [g], width, grid)[0], np.float32)
 
@@ -269,7 +270,7 @@ def fields_noise(
 ) -> NDArray[np.float32]:
     """`field_noise` of several spots, shape (number of spots, *grid.shape)."""
     py, px = diffractogram.pixel_size
-    # sum of the squared filter over the bins, over the number of pixels: 1 / (4 pi width^2) in pixels
+    # sum of the squared filter over the bins, divided by the number of pixels: 1 / (4 pi width^2) in pixels
     share = py * px / (4 * np.pi * width**2)
     amplitude = np.sqrt(share * _densities_under(spectra, spots, width))
     local = spectra.on_grid(amplitude, grid)
@@ -284,9 +285,9 @@ def fields_noise(
 
 
 def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: MapGrid) -> NDArray[np.bool_]:
-    """Where noise amplitudes, shape (n, *lattice), could rise by `STEEP` within `EDGE_REACH` on a grid.
+    """Which noise amplitudes, shape (n, *lattice), may rise by `STEEP` within `EDGE_REACH` on a grid.
 
-    By the largest steps between the windows that the grid lies between.
+    Judged by the largest differences between the neighbouring windows that surround the grid.
     """
     near, gaps = [], []
     for places, line in zip(grid.positions(), spectra.lines, strict=True):
@@ -304,9 +305,10 @@ def _may_be_steep(amplitude: NDArray[np.float64], spectra: LocalSpectra, grid: M
 def _densities_under(
     spectra: LocalSpectra, spots: Sequence[tuple[float, float]], width: float
 ) -> NDArray[np.float64]:
-    """Noise power density of every window under the squared filter around each g, shape (n, *lattice).
+    """Noise power density of every window, averaged under the squared filter around each g.
 
-    Thon rings are finer than the filter, and one ring's median varies by chance.
+    Its shape is (n, *lattice). The average is needed because Thon rings are finer than the filter, and the
+    median of a single ring scatters.
     """
     reach = 1 / (np.sqrt(8) * np.pi * width)
     length = np.hypot(*np.array(spots, np.float64).reshape(-1, 2).T)
@@ -316,7 +318,7 @@ def _densities_under(
     densities: NDArray[np.float64] = weight @ spectra.likely_density.T.astype(np.float64)
     densities = densities.reshape(-1, *spectra.window_grid)
     for i, g in enumerate(spots):
-        if sums[i] < 1e-3 * reach:  # beyond the rings, or rings wider than the filter
+        if sums[i] < 1e-3 * reach:  # g lies beyond the rings, or the rings are wider than the filter
             densities[i] = spectra.density_at(g)
         else:
             densities[i] *= spectra.anisotropy_at(g)
@@ -327,14 +329,15 @@ def _densities_under(
 def phase_slope(
     field: NDArray[np.complex64], pixel_size: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Local frequency of a demodulated field along y and x, 1/nm: deviation of the local g from its own g.
+    """Deviation of the fringes' g from the g used for demodulation, along y and x, 1/nm.
 
-    From the phase between the two neighbours of each pixel; shape of the field.
+    Computed from the phase difference between the two neighbours of each pixel; each result has the shape of
+    the field.
 
     Examples
     --------
-    >>> turns = np.exp(2j * np.pi * 0.25 * np.arange(4))  # a quarter of a turn a pixel
-    >>> slope_y, slope_x = phase_slope(np.tile(turns, (3, 1)).astype(np.complex64), (0.5, 0.5))
+    >>> fringes = np.exp(2j * np.pi * 0.25 * np.arange(4))  # a quarter of a cycle per pixel
+    >>> slope_y, slope_x = phase_slope(np.tile(fringes, (3, 1)).astype(np.complex64), (0.5, 0.5))
     >>> slope_x[0].tolist(), slope_y[0].tolist()
     ([0.5, 0.5, 0.5, 0.5], [0.0, 0.0, 0.0, 0.0])
     """
@@ -343,7 +346,7 @@ def phase_slope(
 
 
 def _slope(field: NDArray[np.complex64], axis: int, pixel: float) -> NDArray[np.float32]:
-    """Local frequency along an axis, 1/nm: the phase between the two neighbours of each pixel."""
+    """Local frequency along an axis, 1/nm, from the phase difference between each pixel's two neighbours."""
     padded = np.pad(field, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
     after = padded[2:] if axis == 0 else padded[:, 2:]
     before = padded[:-2] if axis == 0 else padded[:, :-2]
@@ -355,7 +358,7 @@ def _slope(field: NDArray[np.complex64], axis: int, pixel: float) -> NDArray[np.
 
 @lru_cache(maxsize=64)
 def _steps(count: int) -> NDArray[np.float32]:
-    """Pixels between the neighbours: two, but one at either end."""
+    """Distance in pixels between the two neighbours of each pixel: 2, and 1 at either end."""
     steps = np.full(count, 2.0, np.float32)
     steps[[0, -1]] = 1.0
     return steps

@@ -1,4 +1,4 @@
-"""False alarms: how many spots noise alone may give in an image, and the SNR that follows from it."""
+"""False alarms: the number of spots expected from noise alone, and the SNR threshold that follows from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..parameters import WithinLimits, param
 
 @dataclass(frozen=True, slots=True)
 class SpotParams(WithinLimits):
-    """How sure a spot must be."""
+    """How significant a spot must be."""
 
     false_alarms: float = param(
         0.01,

@@ -1,8 +1,9 @@
 """PlaneLattice: the lattice of the strong spots of a crystal, and the kind of each spot that follows from it.
 
-Where two strong directions fix a grain's plane lattice, a spot is one of its reflections, a faint one at a
-point where its structure factor vanishes, or off the lattice: a satellite if it is faint and the lattice
-explains it, and otherwise unexplained, because it can belong to another crystal.
+Where strong spots in two directions determine a grain's plane lattice, a spot is a reflection on the lattice,
+a faint spot at a point where the structure factor vanishes, or a spot off the lattice. A spot off the lattice
+is a satellite if it is faint and the lattice explains it. Otherwise it is unexplained, because it may belong
+to another crystal.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from numpy.typing import NDArray
 
 from .spot import Spot, SpotKind, friedel_representative, separations
 
-#: Spots of this share of the strongest one's SNR or more decide on the lattice, this many of them at most.
+#: Spots with at least this fraction of the strongest spot's SNR determine the lattice, at most this many.
 STRONG_SHARE, MOST_STRONG = 0.02, 10
-#: Two spots are two directions if the angle between them is larger than this, radians.
+#: Two spots count as two directions if the angle between them is larger than this, radians.
 COLLINEAR = np.radians(10.0)
-#: A spot lies on a point of the lattice within this many of its sigmas, or within this share of the radius of
-#: its disc, the resolution that the size of its grain allows: steps of the surface and changes of thickness
-#: move faint spots by more than their sigma. On multislice images of crystals of 8-13 nm nearly all
-#: reflections lie within 0.25 radii, faint ones within 0.47.
+#: A spot lies on a lattice point if it is within this many of its sigmas, or within this fraction of the
+#: radius of its disc, which is the resolution that the size of its grain allows: surface steps and changes of
+#: thickness shift faint spots by more than their sigma. On multislice images of crystals of 8-13 nm nearly
+#: all reflections lie within 0.25 radii, faint ones within 0.47.
 SIGMAS, RESOLUTION_SHARE = 4.0, 0.5
-#: Nor need it lie nearer than this many times the residuals of the strong spots: a bent or sheared crystal.
+#: In a bent or sheared crystal, this many times the residual of the strong spots is added to that distance.
 OWN_RESIDUALS = 3.0
-#: Two lattices hold the same if the amplitudes of the strong spots on them differ by less than this share.
+#: Two lattices are equal if the total amplitudes of the strong spots on them differ by less than this
+#: fraction.
 EQUAL = 0.02
 
 
@@ -38,27 +40,28 @@ class PlaneLattice:
     Attributes
     ----------
     basis : ndarray, shape (..., 2, 2), (y, x), 1/nm
-        Two frequencies that span it, a row each; of several lattices in one, the answers have more axes too.
+        Two frequencies that span the lattice, one per row. With more axes it stands for several lattices, and
+        the results have these axes too.
     residual : float
-        How far the strong spots lie off its points, relative to their \\|g\\|, beyond their own uncertainty
-        (root mean square): more in a bent or sheared crystal.
+        Distance of the strong spots from the lattice points, relative to their \\|g\\|, beyond their own
+        uncertainty (root mean square); larger in a bent or sheared crystal.
     """
 
     basis: NDArray[np.float64]
     residual: float = 0.0
 
     def indices(self, g: NDArray[np.float64], divided: int = 1) -> NDArray[np.float64]:
-        """Nearest point of each frequency, in parts of the basis; shape (n, 2)."""
+        """Indices of the lattice point nearest to each frequency, shape (n, 2)."""
         return np.asarray(np.rint(divided * g @ np.linalg.inv(self.basis)) / divided, np.float64)
 
     def offsets(self, g: NDArray[np.float64], divided: int = 1) -> NDArray[np.float64]:
-        """From the nearest point of the lattice, or of a finer one, to each frequency; 1/nm.
+        """Vectors from the nearest point of the lattice, or of a finer one, to each frequency, 1/nm.
 
         Parameters
         ----------
         g : ndarray, shape (n, 2), (y, x), 1/nm
         divided : int
-            2 takes the half-integer points in, 3 the thirds.
+            2 includes the half-integer points, 3 the thirds.
 
         Returns
         -------
@@ -81,7 +84,7 @@ class PlaneLattice:
         return np.asarray(np.hypot(off[..., 0], off[..., 1]) <= self.reach(spots), bool)
 
     def reach(self, spots: Sequence[Spot]) -> NDArray[np.float64]:
-        """Largest distance from a point at which each spot still counts as on it, 1/nm."""
+        """Largest distance from a lattice point at which each spot still counts as lying on it, 1/nm."""
         sigma, radius, length = (
             np.array([getattr(spot, name) for spot in spots], np.float64)
             for name in ("sigma", "radius", "length")
@@ -96,11 +99,11 @@ def positions(spots: Sequence[Spot]) -> NDArray[np.float64]:
 
 
 def plane_lattice(spots: Sequence[Spot]) -> PlaneLattice | None:
-    """The coarsest lattice on which the strong spots of one grain lie; None where these are one direction.
+    """The coarsest lattice that holds the strong spots of one grain; None if they lie in one direction.
 
-    Each pair of strong spots spans a lattice. The one with the largest total amplitude of strong spots on its
-    points is chosen, and of several that are equal the one with the largest cell. Its basis is then fitted to
-    all strong spots on it.
+    Each pair of strong spots spans a lattice. The lattice with the largest total amplitude of strong spots on
+    its points is chosen, and among equal ones the one with the largest cell. Its basis is then fitted to all
+    strong spots on it.
     """
     strongest = sorted(spots, key=lambda spot: -spot.snr)[:MOST_STRONG]
     strong = [spot for spot in strongest if spot.snr >= STRONG_SHARE * strongest[0].snr]
@@ -119,7 +122,7 @@ def plane_lattice(spots: Sequence[Spot]) -> PlaneLattice | None:
 
 
 def _fit(lattice: PlaneLattice, spots: Sequence[Spot]) -> PlaneLattice:
-    """The basis by least squares over spots on the lattice, and their residual."""
+    """Fit the basis by least squares to spots on the lattice, and compute their residual."""
     g, sigma = positions(spots), np.array([spot.sigma for spot in spots], np.float64)
     index = lattice.indices(g)
     if len(spots) < 3 or np.linalg.matrix_rank(index) < 2:
@@ -130,40 +133,41 @@ def _fit(lattice: PlaneLattice, spots: Sequence[Spot]) -> PlaneLattice:
     return PlaneLattice(np.asarray(basis, np.float64), float(np.sqrt(beyond.sum() / (len(spots) - 2))))
 
 
-#: Off the lattice, a spot below this share of the SNR of the grain's strongest one is faint. On multislice
-#: images of strong crystals (SNR 10^3-10^5) nearly all false spots lie below, and the reflections that do lie
-#: on the lattice.
+#: A spot off the lattice is faint if its SNR is below this fraction of the grain's strongest. On multislice
+#: images of strong crystals (SNR 10^3-10^5) nearly all false spots are below it, and reflections that are so
+#: faint lie on the lattice.
 SATELLITE_SHARE = 0.004
-#: That alone does not tell it from a film's reflection: it is a satellite within this many radii of a
-#: point, or half-integer point, of the lattice.
+#: Faintness alone does not distinguish a satellite from a reflection of the film: it must also lie within
+#: this many radii of a lattice point or half-integer point.
 NEAR_RADII = 1.0
-#: As near to a whole point of the lattice a spot below this share is the flank of a reflection that the
-#: lens's transfer or the shape of the crystal has moved: its d is wrong by per cents.
+#: Within the same distance of a lattice point itself, a spot below this fraction is the flank of a reflection
+#: that the lens's transfer function or the shape of the crystal has shifted: its d is wrong by per cents.
 FLANK_SHARE = 0.05
-#: At a half-integer point a spot below this share is forbidden, or a superlattice's; above it is a reflection
-#: of a lattice with twice the cell.
+#: At a half-integer point, a spot below this fraction is forbidden or belongs to a superlattice; above it, it
+#: is a reflection of a lattice with twice the cell.
 FORBIDDEN_SHARE = 0.01
-#: Below this share spots at thirds or sixths of lattice vectors, two at least that differ by a vector of the
-#: lattice, belong to the next Laue zone, which the short reciprocal rods of a thin slab bring into the image:
+#: Spots below this fraction at thirds or sixths of lattice vectors belong to the next Laue zone if at least
+#: two of them differ by a lattice vector. The reciprocal rods of a thin slab bring that zone into the image:
 #: 1/3 (422) of fcc metals along [111].
 ROD_SHARE = 0.08
-#: A reflection is split in two by terraces, by fading thickness or by a zero of the lens's transfer where
-#: both halves lie within this many radii of its point, on opposite sides of it, and no other spot on it: the
-#: mean of the two is at most this share of their distance away from it.
+#: Terraces, decreasing thickness or a zero of the lens's transfer function split a reflection in two. Two
+#: spots are its halves if both lie within this many radii of its lattice point, on opposite sides of it, with
+#: no other spot on the point, and their mean is away from the point by at most this fraction of their
+#: distance.
 SPLIT_RADII, SPLIT_MIDDLE = 1.6, 0.25
-#: A spot off the lattice is a double reflection where a crystal over the other one scatters again: the sum or
-#: the difference of one of the lattice and one off it, each of them five times as strong, within this many
-#: sigmas and this share of its radius.
+#: A spot off the lattice is a double reflection of two overlapping crystals if it is the sum or difference of
+#: a spot on the lattice and a spot off it, to within this many sigmas or this fraction of its radius. It must
+#: be weaker than `DOUBLE_SHARE` times each of them.
 DOUBLE_SHARE, DOUBLE_SIGMAS, DOUBLE_RADII = 0.2, 3.0, 0.15
-#: Two faint spots off the lattice are a second crystal's if their lengths agree to this share, or if a third
-#: one is their sum or difference to it.
+#: Two faint spots off the lattice belong to a second crystal if their lengths agree to within this fraction,
+#: or if their sum or difference is a third one.
 SAME_LENGTH = 0.004
 
 
 def classify_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
-    """The spots of one grain with their kinds; satellites are disabled.
+    """Classify the spots of one grain; satellites are disabled.
 
-    Two halves of a reflection become one spot in the middle and a satellite.
+    The two halves of a split reflection become one spot at their centre and a satellite.
 
     Examples
     --------
@@ -189,7 +193,7 @@ def classify_spots(spots: Sequence[Spot]) -> tuple[Spot, ...]:
 
 
 def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[SpotKind, ...]:
-    """Kind of each spot by the lattice of its grain; satellites remain satellites."""
+    """Kind of each spot relative to the lattice of its grain; satellites remain satellites."""
     if lattice is None:
         return tuple("satellite" if spot.kind == "satellite" else "reflection" for spot in spots)
     snr, radius = (np.array([getattr(spot, name) for spot in spots]) for name in ("snr", "radius"))
@@ -205,7 +209,7 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
     double = _double(spots, whole, off)
     other = off & ~faint & ~rod & ~flank & ~double
     if other.any():
-        # a second crystal may be there, and these can be its
+        # a second crystal may be present, and these spots may belong to it
         faint[:] = rod[:] = flank[:] = False
     kind = np.where(whole | (share >= FORBIDDEN_SHARE), "reflection", "forbidden")
     kind = np.where(off, "unexplained", kind)
@@ -214,12 +218,12 @@ def lattice_kinds(spots: Sequence[Spot], lattice: PlaneLattice | None) -> tuple[
 
 
 def switch_off(spots: Sequence[Spot]) -> tuple[Spot, ...]:
-    """All these spots as satellites of a crystal, disabled."""
+    """Mark all these spots as satellites of a crystal and disable them."""
     return tuple(replace(spot, kind="satellite", enabled=False) for spot in spots)
 
 
 def _join_halves(spots: Sequence[Spot], lattice: PlaneLattice) -> list[Spot]:
-    """The spots with pairs of halves about an empty point, or half-integer point, joined in their middle."""
+    """Join pairs of halves about an unoccupied lattice point or half-integer point into one spot."""
     joined = list(spots)
     g, held = positions(spots), lattice.holds(spots, 2)
     point, apart = lattice.indices(g, 2), lattice.offsets(g, 2)
@@ -241,7 +245,7 @@ def _join_halves(spots: Sequence[Spot], lattice: PlaneLattice) -> list[Spot]:
 
 
 def _next_zone(spots: Sequence[Spot], chosen: NDArray[np.bool_], lattice: PlaneLattice) -> NDArray[np.bool_]:
-    """Which of the chosen spots lie at thirds or sixths, with another such a vector of the lattice away."""
+    """Which of the chosen spots lie at thirds or sixths and differ from another one by a lattice vector."""
     chosen = chosen & lattice.holds(spots, 6)
     rod = np.zeros(len(spots), bool)
     g, reach = positions(spots), lattice.reach(spots)
@@ -267,10 +271,10 @@ def _double(spots: Sequence[Spot], whole: NDArray[np.bool_], off: NDArray[np.boo
 def _second_crystal(
     spots: Sequence[Spot], faint: NDArray[np.bool_], lattice: PlaneLattice
 ) -> NDArray[np.bool_]:
-    """Which faint spots can belong to a second crystal: two of one length, or two and their sum.
+    """Which faint spots may belong to a second crystal: two of equal length, or two and their sum.
 
-    Spots that differ by a vector of the first lattice, or half of one, belong to it: they lie in the next
-    Laue zone, or are double reflections.
+    Spots that differ by a vector of the first lattice, or by half of one, belong to that lattice: they lie in
+    the next Laue zone, or are double reflections.
     """
     own = np.zeros(len(spots), bool)
     g, reach = positions(spots), lattice.reach(spots)

@@ -1,16 +1,17 @@
-"""Refinement of g: where the fringes of a region are in phase from end to end.
+"""Refinement of g: the frequency at which the fringes of a region are in phase from end to end.
 
-The spectrum of a grain shows a spot to a fraction of a bin. The fringes' complex amplitude, demodulated
-at that frequency, tells the rest: the g at which its sum over the region is largest is the maximum
-likelihood estimate, found by Newton's method on the logarithm of its modulus.
+The spectrum of a grain gives the position of a spot to a fraction of a bin. The complex amplitude of the
+fringes, demodulated at that frequency, gives it more precisely: the g at which the sum of the amplitude over
+the region is largest is the maximum likelihood estimate, found by Newton's method on the logarithm of its
+modulus.
 
-The lens passes neighbouring frequencies differently, most so near the zeros of its transfer function. On
-a grain's rim, where its amplitude falls, this turns the phase of the fringes, outwards on one side and
-inwards on the other, as a changed |g| does. So the rim counts less than the middle.
+The lens transfers neighbouring frequencies differently, especially near the zeros of its transfer function.
+On a grain's rim, where the amplitude falls, this shifts the phase of the fringes outwards on one side and
+inwards on the other, as a change of |g| would. So the rim has less weight than the middle.
 
-The filter's fields are periodic: near the border they also contain the fringes of the opposite border. In a
-large image this margin is left out. A small image is all margin: there, the pixels of the image are summed
-under a smooth window, without a filter.
+The filtered fields are periodic: near the border they also contain the fringes of the opposite border. In a
+large image this margin is left out. A small image consists of margin only: there, the pixels of the image are
+summed under a smooth window, without a filter.
 """
 
 from __future__ import annotations
@@ -27,23 +28,22 @@ from ..grains.regions import GrainRegion
 from ..maps.map_grid import MapGrid, linear_weights, resample
 from .bragg_filter import BORDER, bragg_fields, is_small
 
-#: Samples of the field a width of its filter: just what the filter lets through.
+#: Samples of the field per filter width: just enough for the frequencies that the filter passes.
 SAMPLES_A_WIDTH = 1.6
 ITERATIONS = 3
-#: Of a place, in the moments of a field.
-#: Exponents, not tuned. Sweep: halved, belief 0.73 -> 0.72, error of d 0.107 -> 0.191 %; doubled, error of
-#: d 0.107 -> 0.230 %.
+#: Exponents of the positions in the moments of a field; not tuned. Sweep: halved, belief 0.73 -> 0.72, error
+#: of d 0.107 -> 0.191 %; doubled, error of d 0.107 -> 0.230 %.
 POWERS = np.arange(3)[:, None]
 
-#: Cycles by which the phase of a real grain's fringes wanders across it (thickness, bending, the lens): over
-#: its diameter, an uncertainty of g that no dose removes. With it 68 % of |g| lie within one standard
-#: uncertainty on random micrographs of the forward model (`tests/benchmarks/held_out.py`, seeds 7000-7049).
+#: Variation of the phase of a real grain's fringes over its diameter (thickness, bending, the lens), in
+#: cycles: an uncertainty of g that no dose removes. With it 68 % of |g| lie within one standard uncertainty
+#: on random micrographs of the forward model (`tests/benchmarks/held_out.py`, seeds 7000-7049).
 PHASE_WANDER = 0.025
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """A region on the grid of the fields that are refined, and its moments.
+    """Weights of a region on the grid of the fields that are refined, and positions from its centroid.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Weights:
     weight : ndarray, shape ``grid.shape``
         How much each pixel counts: most in the region's middle, nothing outside it.
     width : float, nm
-        Of the fields' filter; 0 where the image's own pixels are added up, and `grid` is theirs.
+        Filter width of the fields; 0 if the image's own pixels are summed, on their own grid.
     y, x : ndarray
         Positions from the centroid, nm.
     """
@@ -64,10 +64,10 @@ class Weights:
 
 
 def weights_of(region: GrainRegion, grid: MapGrid, width: float, band: BandImage | None = None) -> Weights:
-    """Weights of a region of the map grid for fields of a filter of `width` nm.
+    """Weights of a region of the map grid, for fields whose filter is `width` nm wide.
 
-    Where the image is so small that no place is beyond the reach of its opposite border, they are weights
-    of the pixels of `band`, if it is given.
+    In an image so small that every position is affected by its opposite border, these are weights of the
+    pixels of `band`, if it is given.
     """
     extent = grid.extent
     if band is not None and is_small(extent):
@@ -77,7 +77,7 @@ def weights_of(region: GrainRegion, grid: MapGrid, width: float, band: BandImage
     sides = list(zip(tight, grid.shape, strict=True))
     near = (_reach(side, n, pixels) for (side, n), pixels in zip(sides, whole.shape, strict=True))
     coarse = whole.part(*near)
-    # one more pixel on every side, but for where the image cuts the region
+    # one more pixel on every side, except where the image cuts the region
     rows, columns = (slice(max(side.start - 1, 0), min(side.stop + 1, n)) for side, n in sides)
     y_weights, x_weights = (
         linear_weights(places.ravel() / p - 0.5, n)[:, side]
@@ -113,19 +113,19 @@ def _centred(grid: MapGrid, weight: NDArray[np.float32], width: float) -> Weight
 
 
 def _reach(side: slice, n: int, pixels: int) -> slice:
-    """The coarse pixels along an axis that lie over a side of a region on an axis of `n` pixels."""
+    """Coarse pixels along an axis that cover one side of a region on an axis of `n` pixels."""
     first, last = side.start * pixels / n, (side.stop - 1) * pixels / n
     return slice(int(max(first - 1, 0)), int(min(last + 3, pixels)))
 
 
 def _off_rim(mask: NDArray[np.bool_], pixel_size: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float32]:
-    """Rises from 0 at a mask's rim, but for where the image cuts it, to 1 where it is deepest."""
+    """Weight that rises from 0 at a mask's rim, except where the image cuts it, to 1 where it is deepest."""
     depth = distance_transform_edt(mask, sampling=pixel_size) if not mask.all() else np.ones(mask.shape)
     return np.asarray(np.sin(0.5 * np.pi * depth / depth.max()) ** 2, np.float32)
 
 
 def off_border(places: NDArray[np.float64], extent: float, width: float) -> NDArray[np.float32]:
-    """Weight of places (nm) along an axis: from 0 at the image's border to 1 within it, or in its middle."""
+    """Weight of positions (nm) along an axis: from 0 at the image's border to 1 inside, or in its middle."""
     reach = min(BORDER * width, 0.5 * extent)
     inward = np.minimum(places, extent - places) / reach
     return np.asarray(np.sin(0.5 * np.pi * np.clip(inward, 0, 1)) ** 2, np.float32)
@@ -139,24 +139,24 @@ def refine(
     furthest: float,
     band: BandImage | None = None,
 ) -> list[tuple[tuple[float, float], float]]:
-    """g at which the fringes of a region are in phase, and its standard uncertainty along either axis.
+    """Refine each g to where the fringes of a region are in phase, with its standard uncertainty.
 
     Parameters
     ----------
     spots : sequence of (g_y, g_x), 1/nm
-        To start from.
+        Starting values.
     densities : array-like
-        Noise power density at each.
+        Noise power density at each of them.
     furthest : float, 1/nm
-        If Newton's method would move g farther than this, g is not changed.
+        Largest change of g: if Newton's method would exceed it, g stays as it was.
     band : BandImage, optional
-        From which the weights were made.
+        The image from which the weights were made.
 
     Returns
     -------
     list of (g, sigma), one a spot
-        g = (y, x) and sigma in 1/nm; sigma is from the noise (Cramer-Rao bound): strain and the calibration
-        are not in it.
+        g = (y, x) and sigma along either axis, in 1/nm. sigma follows from the noise (Cramer-Rao bound);
+        strain and the calibration are not included.
     """
     if not spots:
         return []
@@ -179,7 +179,7 @@ def refine(
 def _demodulated(
     band: BandImage, spots: Sequence[tuple[float, float]], weights: Weights
 ) -> NDArray[np.complex64]:
-    """The pixels of an image, each spot's fringes turned to zero frequency, shape (number of spots, y, x)."""
+    """The pixels of an image, demodulated at each spot's g, shape (number of spots, y, x)."""
     g = np.array(spots, np.float64).reshape(-1, 2)
     y, x = (
         np.exp(-2j * np.pi * part[:, None] * places.ravel()).astype(np.complex64)
@@ -191,12 +191,12 @@ def _demodulated(
 def _moments(
     fields: NDArray[np.complex64], weights: Weights, rest: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Sums of each field turned by its `rest`, times y^i x^j, shape (number of fields, 3, 3)."""
+    """Sums of each field, demodulated by its `rest`, times y^i x^j, shape (number of fields, 3, 3)."""
     y, x = (
         np.exp(-2j * np.pi * r[:, None, None] * places.ravel()) * places.ravel() ** POWERS
         for r, places in zip(rest.T, (weights.y, weights.x), strict=True)
     )
-    # the long sum in the field's own precision, of few columns, the rest in double
+    # the long sum, of few columns, runs in the field's own precision, the short one in double precision
     rows = fields @ x.swapaxes(1, 2).astype(np.complex64)
     return np.asarray(y @ rows, np.complex128)
 

@@ -1,4 +1,4 @@
-"""Seeds: detections of one frequency in neighbouring windows, sure enough to start a grain from."""
+"""Seeds: detections of one frequency in neighbouring windows, significant enough to start a grain from."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..fourier.local_spectra import LocalSpectra
 from .false_alarms import log_tail, threshold
 from .spot import Origin, separations
 
-#: Detections of neighbouring windows within this many frequency steps are the same fringes.
+#: Detections in neighbouring windows within this many frequency steps belong to the same fringes.
 SAME_STEPS = 1.2
 
 
-#: The probability at a frequency is the largest within this many cells of it.
+#: The probability at a frequency is the largest value within this many cells of it.
 PICTURE_REACH = 2
 
 
@@ -35,9 +35,9 @@ class Seed:
     g : tuple of float, (y, x), 1/nm
         From the strongest detection; not yet refined.
     snr, log_p : float
-        Of the strongest detection.
+        SNR, and ln of the false-alarm probability, of the strongest detection.
     windows : tuple of int
-        Where it was detected; empty if only in the whole-image transform.
+        Windows in which it was detected; empty if only in the whole-image transform.
     origin : {"window", "image", "network"}
     """
 
@@ -48,22 +48,22 @@ class Seed:
     origin: Origin
 
 
-#: Peaks with a network's probability below this are marked as doubted.
+#: Peaks with a network probability below this are marked as doubtful.
 DOUBT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkUsed:
-    """Which network took part in an analysis.
+    """The network that was used in an analysis.
 
     Attributes
     ----------
     name : str
-        Of the model.
+        Name of the model.
     weights_sha256 : str
-        Of the file of its weights.
+        SHA-256 of the file of its weights.
     doubted : tuple of int
-        Ids of spots that the statistics found and whose probability is below `DOUBT`; they are kept.
+        Ids of spots that were found statistically and whose probability is below `DOUBT`; they are kept.
     """
 
     name: str
@@ -73,7 +73,7 @@ class NetworkUsed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkPicture:
-    """Probability of a spot at every frequency, by a network.
+    """Probability of a spot at every frequency, as given by a network.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class NetworkPicture:
     grid: FrequencyGrid
 
     def near(self, g: tuple[float, float]) -> float:
-        """Largest probability within `PICTURE_REACH` cells of a frequency; 1 beyond the grid."""
+        """Largest probability within `PICTURE_REACH` cells of a frequency; 1 outside the grid."""
         row, column = self.grid.cell(g)
         height, width = self.grid.shape
         if not (0 <= row < height and 0 <= column < width):
@@ -96,7 +96,7 @@ class NetworkPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposal(Sequence[Seed]):
-    """Seeds that a network proposed and the statistics confirmed, surest first, with what led to them.
+    """Seeds proposed by a network and confirmed statistically, most significant first, with its output.
 
     Attributes
     ----------
@@ -104,8 +104,8 @@ class Proposal(Sequence[Seed]):
     network : NetworkUsed
     picture : NetworkPicture
     on_arcs : frozenset of int
-        Numbers of the seeds on an arc of the network's output, as bent planes give it: the side lobes of
-        neighbouring directions overlap there, and the output does not tell a spot from a side lobe.
+        Numbers of the seeds on an arc of the network's output, as bent planes produce it: the side lobes of
+        neighbouring directions overlap there, and the output does not distinguish a spot from a side lobe.
     """
 
     seeds: tuple[Seed, ...]
@@ -114,7 +114,7 @@ class Proposal(Sequence[Seed]):
     on_arcs: frozenset[int] = frozenset()
 
     def spots(self) -> tuple[Seed, ...]:
-        """Seeds that are spots by the network's output: those that lie on no arc."""
+        """Seeds that are spots in the network's output: those that lie on no arc."""
         return tuple(seed for number, seed in enumerate(self.seeds) if number not in self.on_arcs)
 
     @overload
@@ -163,14 +163,14 @@ def _window_seeds(spectra: LocalSpectra, limit: float) -> Iterator[Seed]:
 
 
 def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
-    """Detections linked over neighbouring windows, as arrays of indices."""
+    """Detections linked over neighbouring windows: one array of indices for each group."""
     found, columns = spectra.detections, spectra.window_grid[1]
     if not len(found.window):
         return []
     place = np.stack([found.window // columns, found.window % columns], axis=1) / 1.5
     points = np.concatenate([place, found.g / np.array(spectra.grid.step) / SAME_STEPS], axis=1)
     pairs = cKDTree(points).query_pairs(1.0, p=np.inf, output_type="ndarray")
-    # near g_x = 0 the stored half of a pair can flip from one window to the next
+    # near g_x = 0 the stored member of a pair can change from one window to the next
     flipped = points * np.array([1, 1, -1, -1])
     edge = np.flatnonzero(np.abs(points[:, 3]) < 1)
     near = cKDTree(points).query_ball_point(flipped[edge], 1.0, p=np.inf)
@@ -185,7 +185,7 @@ def _clusters(spectra: LocalSpectra) -> list[NDArray[np.intp]]:
 
 @lru_cache(maxsize=8)
 def _searched_bins(half: tuple[int, int], step: tuple[float, float], limits: tuple[float, float]) -> int:
-    """Number of bins between two |g| in half of the plane, so that each pair is counted once."""
+    """Number of bins between two |g| in the half plane, so that each pair is counted once."""
     gy = np.arange(-half[0], half[0] + 1)[:, None] * step[0]
     gx = np.arange(half[1] + 1)[None, :] * step[1]
     squared = gy**2 + gx**2
@@ -197,7 +197,7 @@ def _searched_bins(half: tuple[int, int], step: tuple[float, float], limits: tup
 def _image_seeds(
     diffractogram: Diffractogram, limit: float, known: NDArray[np.float64], reach: float
 ) -> Iterator[Seed]:
-    """Bins of the whole image's spectrum that stand out, strongest first, none within reach of known ones."""
+    """Significant bins of the whole image's spectrum, strongest first, none within reach of known seeds."""
     whole, half = diffractogram, diffractogram.half
     snr = whole.snr()
     high = np.flatnonzero(snr > threshold(1.0, float(np.exp(limit)), whole.counts))

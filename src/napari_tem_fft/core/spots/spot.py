@@ -15,7 +15,7 @@ SpotKind = Literal["reflection", "forbidden", "satellite", "unexplained", "camer
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A pair of Bragg spots +g, -g; only +g is stored (see `core`), for they are one datum.
+    """A pair of Bragg spots +g, -g; only +g is stored (see `core`), because the two are one datum.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class Spot:
     sigma : float, 1/nm
         Standard uncertainty of g along either axis, from the fit alone.
     snr : float
-        Power over the mean noise power, where it was measured.
+        Power divided by the mean noise power where it was measured.
     log_false_alarm : float
         Natural logarithm of the probability that noise alone gives this SNR at one frequency.
     origin : {"image", "window", "grain", "network", "hand", "pattern"}
         How it was found: in the transform of the whole image, in a local window, by the lattice of a known
-        grain, by the network, by a person, or in a stored diffraction pattern.
+        grain, by the network, by the user, or in a stored diffraction pattern.
     windows : tuple of int
         Indices of the local windows in which it stands out.
     centre : tuple of float, (y, x), nm
@@ -41,11 +41,11 @@ class Spot:
     radius : float, 1/nm
         Radius of its disc in the mask.
     enabled : bool
-        False if a person has erased its disc; satellites are disabled unless a person enables them.
+        False if the user has erased its disc; satellites are disabled unless the user enables them.
     kind : {"reflection", "forbidden", "satellite", "unexplained", "camera"}
         Position relative to the lattice of its grain: on it; at a point where the structure factor vanishes;
-        off it and faint; off it and strong. A reflection if no lattice is known. Spots of the camera belong
-        to no grain.
+        off it and faint; off it and strong. Without a known lattice a spot counts as a reflection. Spots of
+        the camera belong to no grain.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class Spot:
 
     @property
     def d_sigma(self) -> float:
-        """Standard uncertainty of d from the fit, nm; the calibration's is not in it."""
+        """Standard uncertainty of d from the fit, nm; the calibration's is not included."""
         return self.sigma / self.length**2
 
     @property
@@ -100,7 +100,7 @@ def friedel_representative(g: tuple[float, float]) -> tuple[float, float]:
 
 
 def separation(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Distance between two frequencies, 1/nm, each of which stands for the pair +g, -g."""
+    """Distance between two frequencies, 1/nm, each of which represents the pair +g, -g."""
     return min(hypot(a[0] - b[0], a[1] - b[1]), hypot(a[0] + b[0], a[1] + b[1]))
 
 
@@ -113,6 +113,6 @@ def separations(g: ArrayLike, others: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def angle_between(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Angle between two frequencies, degrees, 0 to 180; unlike in a pair, the sign of each counts."""
+    """Angle between two frequencies, degrees, 0 to 180; unlike in pairs, their signs matter."""
     cosine = np.dot(a, b) / (np.hypot(*a) * np.hypot(*b))
     return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
