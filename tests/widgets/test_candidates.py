@@ -46,7 +46,7 @@ def test_usual_sets_at_first(form):
     ice = sum("cryo" in phase.tags for phase in load_table())
     waiting = len(load_table()) - len(ids) - ice
     further = f"{waiting} further phases are searched where the sample's elements are stated"
-    further += f", {ice} of ice where hydrogen is"
+    further += f", {ice} of ice where hydrogen is stated"
     assert form.count.text() == f"{len(ids)} of {len(load_table())} phases active; {further}"
 
 

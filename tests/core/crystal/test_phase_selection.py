@@ -86,7 +86,7 @@ def test_the_extended_set_waits_until_elements_phases_or_sets_are_stated():
     waiting = extended_left_out(select_phases(TABLE), TABLE)
     further = len(ids(tags=["extended"]) - ids(tags=["cryo"]))
     assert waiting.startswith(f"{further} further phases")
-    assert waiting.endswith(f", {len(ids(tags=['cryo']))} of ice where hydrogen is")
+    assert waiting.endswith(f", {len(ids(tags=['cryo']))} of ice where hydrogen is stated")
     assert len(ids()) + further + len(ids(tags=["cryo"])) == len(TABLE)  # nothing is left unsaid
     assert not extended_left_out(select_phases(TABLE, elements="Zn, Fe, O"), TABLE)
     assert not extended_left_out(select_phases(TABLE, tags=["all"]), TABLE)
