@@ -1,1 +1,1 @@
-"""Reference phases: their atoms, cells and lattice planes, and which of them may be named."""
+"""Reference phases: their atoms, cells and lattice planes, and which phases may be named."""

@@ -1,8 +1,8 @@
 """Diffractograms of perfect crystals by Bloch waves: thickness, small tilts and the transfer of the lens.
 
 The image is formed by interference of all pairs of beams (transmission cross-coefficients: focal spread and
-convergence), so that it includes non-linear contrast and double diffraction. See Kirkland, Advanced Computing
-in Electron Microscopy (2020), chapters 3 and 6.
+convergence), so non-linear contrast and double diffraction are included. See Kirkland, Advanced Computing in
+Electron Microscopy (2020), chapters 3 and 6.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from .phase import reciprocal_basis
 from .structure import Structure
 
-#: Largest |g| of a reflection of the image, 1/nm.
+#: Largest |g| of the image's reflections, 1/nm.
 REACH = 1 / 0.115
-#: Mean temperature factor B, nm^2, and absorption as a share of the potential.
+#: Mean temperature factor B, nm^2, and absorption as a fraction of the potential.
 DEBYE_WALLER, ABSORPTION = 0.006, 0.07
-#: Potentials of crystals with a centre of inversion in the origin are real, but for rounding of this size.
+#: Potentials of crystals with a centre of inversion at the origin are real, except for rounding of this size.
 REAL = 1e-9
 #: Powers below this count as zero.
 LEAST_POWER = 1e-12
@@ -39,7 +39,7 @@ class Lens:
 
     @property
     def wavelength(self) -> float:
-        """Of the electrons, nm.
+        """Wavelength of the electrons, nm.
 
         >>> round(Lens(200.0, 0.0, 0.0, 0.0, 0.0).wavelength, 5)
         0.00251
@@ -49,7 +49,7 @@ class Lens:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Lens:
-        """A microscope with or without a corrector, near Scherzer's focus or up to three times as far."""
+        """Draw a microscope with or without a corrector, near Scherzer focus or up to three times as far."""
         voltage = float(rng.choice([200.0, 300.0]))
         wavelength = cls(voltage, 0, 0, 0, 0).wavelength
         corrected = rng.random() < 0.5
@@ -61,18 +61,18 @@ class Lens:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeamPattern:
-    """The beams of a zone axis, and the reflections of the image that pairs of them make.
+    """The beams of a zone axis, and the reflections of the image that result from pairs of them.
 
     Attributes
     ----------
     g : ndarray, shape (beams, 2), 1/nm
-        The beam of the middle first.
+        The direct beam comes first.
     potential : ndarray, shape (beams, beams), 1/nm^2
-        U of the difference of two beams, not relativistic; real if the crystal's is.
+        U of the difference of two beams, without the relativistic factor; real if the crystal's U is.
     points : ndarray of int, shape (points, 2)
-        Reflections of the image on the pattern's basis, one of each pair.
+        Indices of the image's reflections in the pattern's basis, one of each Friedel pair.
     pairs : tuple of ndarray
-        First and second beam, and the point that each pair makes, sorted by point.
+        First and second beam of each pair, and the reflection that it contributes to, sorted by reflection.
     """
 
     g: NDArray[np.float64]
@@ -84,15 +84,17 @@ class BeamPattern:
 def beam_pattern(
     structure: Structure, basis_hkl: NDArray[np.int64], basis: NDArray[np.float64], beams: int
 ) -> BeamPattern:
-    """The pattern whose reflections are whole-number sums of two.
+    """Beams of a zone: integer combinations of two basis reflections.
 
     Parameters
     ----------
     structure : Structure
     basis_hkl : ndarray of int, shape (2, 3)
+        Indices of the two basis reflections.
     basis : ndarray, shape (2, 2), 1/nm
+        Their positions.
     beams : int
-        Those of smallest |g|.
+        Number of beams: those of smallest |g|.
     """
     reach = int(np.ceil(3 * REACH / np.sqrt(np.linalg.eigvalsh(basis @ basis.T)[0])))
     grid = np.stack(np.meshgrid(*2 * [np.arange(-reach, reach + 1)], indexing="ij"), -1).reshape(-1, 2)
@@ -105,7 +107,7 @@ def beam_pattern(
     distinct = np.stack([row, code - row * one_number[0]], axis=1)
     u: NDArray[Any] = potentials(structure, distinct @ basis_hkl)
     if np.abs(u.imag).max() < REAL * np.abs(u).max():
-        u = u.real  # half the time of the eigenvalues, and more
+        u = u.real  # at least halves the time for the eigenvalues
     u = u[inverse].reshape(2 * [len(position)])
     upper = (grid[:, 0] > 0) | ((grid[:, 0] == 0) & (grid[:, 1] > 0))
     points = grid[upper & (length < REACH)]
@@ -133,7 +135,7 @@ def potentials(structure: Structure, hkl: NDArray[np.int64]) -> NDArray[np.compl
 def exit_waves(
     pattern: BeamPattern, voltage: float, tilt: Sequence[float], thickness: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """Amplitudes of the beams below crystals, shape (thicknesses, beams); tilt in rad, thickness in nm.
+    """Amplitudes of the beams at exit faces, shape (thicknesses, beams); tilt in rad, thickness in nm.
 
     The eigenvalues are computed in the precision of the pattern's potential.
     """
@@ -160,7 +162,7 @@ def log_powers(
     pattern : BeamPattern
     waves : ndarray of complex, shape (waves, beams)
     lenses : sequence of Lens
-        Of the voltage with which the waves were computed.
+        All with the voltage for which the waves were computed.
     """
     first, second, point = pattern.pairs
     pairs = np.bincount(point, minlength=len(pattern.points))
@@ -170,14 +172,14 @@ def log_powers(
     products[place] = (waves[:, first] * waves[:, second].conj()).T
     transfer = np.zeros((len(pattern.points), most, len(lenses)), waves.dtype)
     transfer[place] = _transfer(pattern, lenses).T
-    sums = transfer.transpose(0, 2, 1) @ products  # of the pairs that make the same reflection
+    sums = transfer.transpose(0, 2, 1) @ products  # over the pairs that contribute to the same reflection
     power = np.abs(sums / (np.abs(waves) ** 2).sum(axis=-1)) ** 2
     result: NDArray[Any] = np.log(np.maximum(power, LEAST_POWER)).transpose(1, 2, 0)
     return result
 
 
 def _transfer(pattern: BeamPattern, lenses: Sequence[Lens]) -> NDArray[np.complex128]:
-    """Transmission cross-coefficients of lenses for the pairs of beams, shape (lenses, pairs)."""
+    """Transmission cross-coefficients of the lenses for all pairs of beams, shape (lenses, pairs)."""
     first, second, _ = pattern.pairs
     wavelength, g2 = lenses[0].wavelength, (pattern.g**2).sum(axis=1)
     cs, defocus, spread, convergence = np.array(

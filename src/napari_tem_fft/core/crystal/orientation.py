@@ -1,11 +1,13 @@
-"""How a crystal lies in the image: orientation, equivalents by symmetry, and the pattern that it gives.
+"""Orientation of a crystal in the image, its symmetry equivalents, and the pattern that it gives.
 
-Image axes are right-handed: x to the right, y down, z away from the viewer, along the beam where the image
-shows the specimen as the beam meets it. Crystal axes are Cartesian: x along a, z along c*. A transform shows
-+g and -g as one, so each orientation is known up to a half-turn about z: see `equivalent_orientations`.
+Image axes are right-handed: x to the right, y down, z away from the viewer. If the image shows the specimen
+as the beam meets it, z points along the beam. Crystal axes are Cartesian: x along a, z along c*. A transform
+does not distinguish +g from -g, so each orientation is known only up to a rotation by 180 degrees about z:
+see
+`equivalent_orientations`.
 
-The symmetry is the Laue group's, of which only the proper rotations count: a transform of a thin crystal
-shows +g and -g as one, so it shows no more of the point group.
+The symmetry is that of the Laue group, and only its proper rotations count: the transform of a thin crystal
+does not distinguish +g from -g, so it shows no more of the point group.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from .phase import Miller, Phase, reciprocal_basis
 from .structure import planes_of
 
-#: Rotations that may leave a pattern unchanged, degrees.
-#: Symmetry, not tuned. Sweep: halved or doubled, orientations cannot be stated.
+#: Rotations, degrees, that can leave a pattern unchanged.
+#: Given by symmetry, not tuned. Sweep: halved or doubled, orientations cannot be stated.
 PERIODS = (180.0, 90.0, 60.0)
 #: sin(Phi) below which only the sum or difference of the two other Euler angles is defined.
 _POLE = 1e-9
@@ -36,7 +38,7 @@ class CrystalOrientation:
     zone_axis : tuple of int
         [uvw] that points away from the viewer.
     hkl : tuple of int
-        Planes in that zone whose normal is measured; the same for all grains of a phase and zone axis.
+        Planes in that zone whose normal gives the azimuth; the same for all grains of a phase and zone axis.
     rotation : float, degrees
         Azimuth of that normal, counter-clockwise from +x as displayed, in [0, period).
     sigma : float, degrees
@@ -44,12 +46,12 @@ class CrystalOrientation:
     period : float, degrees
         Rotation after which the pattern is the same: 180, 90 or 60.
     d : float, nm
-        Spacing of these planes, by the phase's table cell.
+        Spacing of these planes, from the phase's cell in the table.
 
     Raises
     ------
     ValueError
-        If the planes do not belong to the zone, or a number is out of range.
+        If the planes do not belong to the zone, or a value is not finite or not allowed.
 
     Examples
     --------
@@ -69,7 +71,7 @@ class CrystalOrientation:
         in_zone = any(self.hkl) and np.dot(self.zone_axis, self.hkl) == 0
         numbers = isfinite(self.rotation) and isfinite(self.sigma) and self.d > 0
         if not (in_zone and any(self.zone_axis) and numbers and self.period in PERIODS):
-            raise ValueError(f"no orientation of a crystal: {self}")
+            raise ValueError(f"not a valid orientation of a crystal: {self}")
 
     def matrix(self, phase: Phase) -> NDArray[np.float64]:
         """The rotation matrix from crystal to image axes (see `orientation_matrix`)."""
@@ -88,7 +90,7 @@ def orientation_matrix(
     zone_axis : sequence of int, shape (3,)
         [uvw] that points away from the viewer (+z of the image).
     hkl : sequence of int, shape (3,)
-        Planes of that zone.
+        Planes in that zone.
     rotation : float, degrees
         Azimuth of their normal, counter-clockwise from +x as displayed.
 
@@ -111,7 +113,7 @@ def orientation_matrix(
     >>> (orientation_matrix(cubic, (0, 0, 1), (1, 0, 0), 0.0) @ [1, 2, 3]).round(3).tolist()
     [1.0, 2.0, 3.0]
 
-    Turned by 90 degrees, that normal points up, where y is negative:
+    Rotated by 90 degrees, that normal points up, where y is negative:
 
     >>> (orientation_matrix(cubic, (0, 0, 1), (1, 0, 0), 90.0) @ [1, 0, 0]).round(3).tolist()
     [0.0, -1.0, 0.0]
@@ -169,13 +171,13 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return vector / np.linalg.norm(vector)
 
 
-#: Half-turn about the beam, which a transform cannot show.
+#: Rotation by 180 degrees about the beam, which a transform cannot show.
 HALF_TURN = np.diag([-1.0, -1.0, 1.0])
 #: Two rotations closer than this, degrees, are the same: far above rounding, far below any measurement.
 SAME = 1e-3
-#: A misorientation is a twin's within this angle, degrees: about the uncertainty from rotations measured in
-#: stretched images (1 %) and from zone axes that are tilted but still seen. Brandon's limit for Sigma 3 is
-#: 8.7.
+#: A misorientation counts as a twin's within this angle, degrees: about the uncertainty that results from
+#: rotations measured in distorted images (1 %) and from zone axes that are tilted but still visible.
+#: Brandon's limit for Sigma 3 is 8.7.
 TWIN_REACH = 2.0
 #: The Sigma 3 twin of cubic crystals: 60 degrees about <111>.
 SIGMA_3 = np.array([[2.0, -1.0, 2.0], [2.0, 2.0, -1.0], [-1.0, 2.0, 2.0]]) / 3
@@ -188,16 +190,16 @@ class Misorientation:
     Attributes
     ----------
     angle : float, degrees
-        The least one over all equivalents and over the half-turn that a transform cannot show.
+        The smallest over all equivalents and over the 180-degree rotation that a transform cannot show.
     axis : tuple of float, shape (3,)
-        Unit vector in the crystal's Cartesian axes; one of the symmetry-equivalent ones. (0, 0, 0) where
-        the angle is 0.
+        Unit vector in the crystal's Cartesian axes, one of several symmetry-equivalent ones. (0, 0, 0) if the
+        angle is 0.
     other_angle, other_axis
-        The same for one of the two crystals turned by 180 degrees about the beam.
+        The same with one of the two crystals rotated by 180 degrees about the beam.
     ambiguous : bool
         Whether the two differ, so that the image is consistent with both.
     sigma_3, other_sigma_3 : bool
-        Whether they are a cubic crystal's twin: 60 degrees about <111>.
+        Whether they are the twin of a cubic crystal: 60 degrees about <111>.
 
     Examples
     --------
@@ -215,7 +217,7 @@ class Misorientation:
 
     @property
     def note(self) -> str:
-        """Nothing, "Sigma 3 twin", or "ambiguous: ..." with both possible misorientations."""
+        """An empty text, "Sigma 3 twin", or "ambiguous: ..." with both possible misorientations."""
         if not self.ambiguous:
             return "Sigma 3 twin" if self.sigma_3 else ""
         ways = ((self.angle, self.sigma_3), (self.other_angle, self.other_sigma_3))
@@ -251,7 +253,7 @@ def symmetry_rotations(phase: Phase) -> NDArray[np.float64]:
 
 
 def _fractional_rotations(phase: Phase) -> NDArray[np.int64]:
-    """The rotations on columns of fractional coordinates, shape (n, 3, 3)."""
+    """These rotations for columns of fractional coordinates, shape (n, 3, 3)."""
     planes = planes_of(phase)
     if planes is None:
         raise ValueError(f"{phase.id}: only d-spacings are known, so its crystals have no orientation")
@@ -259,7 +261,7 @@ def _fractional_rotations(phase: Phase) -> NDArray[np.int64]:
 
 
 def _cartesian(fractional: NDArray[np.int64], phase: Phase) -> NDArray[np.float64]:
-    """The same rotations in the crystal's Cartesian axes."""
+    """Convert rotations of fractional coordinates to the crystal's Cartesian axes."""
     to_cartesian = np.linalg.inv(phase.reciprocal_basis())
     turned = to_cartesian @ fractional @ np.linalg.inv(to_cartesian)
     u, _, v = np.linalg.svd(turned)  # a cell is metrically symmetric only to its last digit
@@ -269,7 +271,7 @@ def _cartesian(fractional: NDArray[np.int64], phase: Phase) -> NDArray[np.float6
 def equivalent_orientations(
     orientation: ArrayLike, rotations: NDArray[np.float64], half_turn: bool = True
 ) -> NDArray[np.float64]:
-    """All orientations that are one datum: by the crystal's symmetry, and by +g and -g being one.
+    """All orientations that the image cannot distinguish, by the crystal's symmetry and because +g is -g.
 
     Parameters
     ----------
@@ -278,8 +280,8 @@ def equivalent_orientations(
     rotations : ndarray, shape (n, 3, 3)
         Rotations from `symmetry_rotations`.
     half_turn : bool
-        Whether those turned by 180 degrees about the beam are included. With the inversion, which a transform
-        cannot see either, these are the crystals seen along the reversed zone axis.
+        Whether those rotated by 180 degrees about the beam are included. Combined with the inversion, which a
+        transform cannot show either, these are the crystals seen along the reversed zone axis.
 
     Returns
     -------
@@ -297,7 +299,7 @@ def equivalent_orientations(
 
 
 def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64]) -> Misorientation:
-    """The least rotation between two crystals of one phase, and the other one that the image may mean.
+    """The smallest rotation between two crystals of one phase, and the other one that the image allows.
 
     Parameters
     ----------
@@ -312,7 +314,7 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
 
     Examples
     --------
-    Two grains of gold along [011], turned by 70.53 degrees, are twins:
+    Two grains of gold along [011], rotated by 70.53 degrees, are twins:
 
     >>> from napari_tem_fft.io.phases.table import load_table
     >>> gold = next(phase for phase in load_table() if phase.id == "Au")
@@ -344,7 +346,7 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
 
 
 def apart(one: NDArray[np.float64], other: NDArray[np.float64], point_group: NDArray[np.float64]) -> float:
-    """Angle between two rotations of crystals, each with all its equivalents, degrees."""
+    """Smallest angle between two orientations over all their equivalents, degrees."""
     ways = point_group[:, None] @ one @ point_group @ other.T
     return float(_angles(ways).min())
 
@@ -352,23 +354,23 @@ def apart(one: NDArray[np.float64], other: NDArray[np.float64], point_group: NDA
 def along_zone(
     phase: Phase, zone_axis: Sequence[int], hkl: Sequence[int], rotation: float, sigma: float
 ) -> CrystalOrientation:
-    """An orientation in the form that all grains of a phase and zone axis share: one of the equivalent ones.
+    """The representative orientation, in the form shared by all grains of a phase and zone axis.
 
     Parameters
     ----------
     phase : Phase
     zone_axis : sequence of int, shape (3,)
-        [uvw] away from the viewer.
+        [uvw] that points away from the viewer.
     hkl : sequence of int, shape (3,)
-        Planes of that zone.
+        Planes in that zone.
     rotation, sigma : float, degrees
         Azimuth of their normal as displayed, and its standard uncertainty.
 
     Returns
     -------
     CrystalOrientation
-        With the rotation in [0, period). Its zone axis has the first index that is not 0 positive where the
-        crystal's symmetry turns the axis around; where it does not, the sign is a part of the measurement.
+        With the rotation in [0, period). If the crystal's symmetry can reverse the zone axis, its first index
+        that is not 0 is positive; otherwise the sign is part of the measurement.
 
     Examples
     --------
@@ -394,7 +396,7 @@ def along_zone(
 def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:
     """Rotation about the beam after which the pattern along a zone axis is the same, degrees.
 
-    180 because +g and -g are one, 90 along an axis of order 4, 60 along one of order 3 or 6.
+    180 because +g and -g are not distinguished, 90 along an axis of order 4, 60 along one of order 3 or 6.
 
     Examples
     --------
@@ -409,7 +411,7 @@ def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:
 
 
 def nearest_direction(axis: Sequence[float], phase: Phase, largest: int = 3) -> tuple[Miller, float]:
-    """[uvw] of small indices nearest to a direction in the crystal's Cartesian axes, and the angle to it.
+    """[uvw] with small indices nearest to a direction in Cartesian crystal axes, and the angle to it.
 
     Parameters
     ----------
@@ -446,7 +448,7 @@ def nearest_direction(axis: Sequence[float], phase: Phase, largest: int = 3) -> 
 def _least(
     way: NDArray[np.float64], point_group: NDArray[np.float64]
 ) -> tuple[float, tuple[float, float, float]]:
-    """Least angle of a rotation's equivalents in degrees, and its axis: the equivalent first in x, y, z."""
+    """Smallest angle of a rotation's equivalents, degrees, and its axis (the first in x, y, z)."""
     ways = way @ point_group
     angles = _angles(ways)
     least = float(angles.min())
@@ -459,7 +461,7 @@ def _least(
 
 
 def _angles(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Angles of rotations, degrees, shape of all axes but the last two; exact near 0 and 180 too."""
+    """Angles of rotations, degrees, for all axes but the last two; exact near 0 and 180 too."""
     cosine = 0.5 * (np.trace(rotations, axis1=-2, axis2=-1) - 1)
     skew = rotations - np.swapaxes(rotations, -1, -2)
     sine = 0.5 * np.sqrt(skew[..., 0, 1] ** 2 + skew[..., 0, 2] ** 2 + skew[..., 1, 2] ** 2)
@@ -467,13 +469,13 @@ def _angles(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _axis(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vector that a rotation leaves alone, of either sign, shape (3,)."""
+    """Unit vector along the axis of a rotation, of either sign, shape (3,)."""
     *_, v = np.linalg.svd(rotation - np.eye(3))
     return np.asarray(v[2], np.float64)
 
 
 def _is_cubic_m3(point_group: NDArray[np.float64]) -> bool:
-    """Whether 12 rotations are those of m-3 (and not 6/mmm): no six-fold axis."""
+    """Whether 12 rotations are those of m-3 and not of 6/mmm: no six-fold axis."""
     return len(point_group) == 12 and bool((np.abs(_angles(point_group) - 60) > 1).all())
 
 
@@ -483,15 +485,15 @@ def _miller(values: NDArray[np.int64]) -> Miller:
 
 @dataclass(frozen=True, slots=True)
 class PatternSpot:
-    """A reflection of a crystal that is seen along a zone axis.
+    """A reflection of a crystal seen along a zone axis.
 
     Attributes
     ----------
     hkl : tuple of int
     g : tuple of float, (y, x), 1/nm
-        Where it lies in the diffractogram of the image, by the image's own calibration.
+        Position in the diffractogram of the image, by the image's own calibration.
     relative_f : float
-        \\|F\\| over the phase's largest; NaN where the atoms are unknown.
+        \\|F\\| divided by the phase's largest; NaN if the atoms are unknown.
     """
 
     hkl: Miller
@@ -502,14 +504,14 @@ class PatternSpot:
 def simulated_pattern(
     phase: Phase, orientation: CrystalOrientation, scale: float, reach: float
 ) -> tuple[PatternSpot, ...]:
-    """Reflections of the zone (Laue zone 0, kinematic) out to some |g|, both of each pair, by rising |g|.
+    """Reflections of the zone (Laue zone 0, kinematic), both of each pair, in order of |g|.
 
     Parameters
     ----------
     phase : Phase
     orientation : CrystalOrientation
     scale : float
-        Factor on the measured d that fits the phase.
+        Factor on the measured d at which the phase fits.
     reach : float, 1/nm
         Largest |g| by the image's calibration.
 

@@ -26,8 +26,8 @@ class Reflection:
     multiplicity : int
         Number of equivalent (hkl), counting hkl and its negative.
     relative_f : float
-        \\|F\\| over the phase's largest; kinematic, neutral-atom electron scattering factors: a weak
-        prior, never a criterion. NaN where the atoms are unknown.
+        \\|F\\| divided by the phase's largest; kinematic, with electron scattering factors of neutral atoms:
+        a weak prior, never a criterion. NaN if the atoms are unknown.
     members : tuple of tuple of int
         All equivalent (hkl).
     """
@@ -41,12 +41,12 @@ class Reflection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phase:
-    """A crystalline phase of the reference table, of a CIF file or of a list of d-spacings.
+    """A crystalline phase from the reference table, a CIF file or a list of d-spacings.
 
     Attributes
     ----------
     id : str
-        Short unique name ("LiF", "TiO2_rutile"); a CIF's is its file's stem.
+        Short unique name ("LiF", "TiO2_rutile"); for a CIF file, its name without the extension.
     name : str
         Full name.
     formula : str
@@ -54,22 +54,22 @@ class Phase:
     space_group : str
         Hermann-Mauguin symbol; empty for a list of d-spacings.
     cell : tuple of 6 float
-        a, b, c in nm, alpha, beta, gamma in degrees; empty for a list of d-spacings, which can be
-        matched by d only.
+        a, b, c in nm, alpha, beta, gamma in degrees; empty for a list of d-spacings, which can only be
+        matched by d.
     reflections : sequence of Reflection
-        Sorted by falling d, down to the table's smallest d; allowed ones only. `LatticePlanes` where the
-        atoms are known, which computes them at first use.
+        Allowed reflections, sorted by falling d down to the table's smallest d. `LatticePlanes` if the atoms
+        are known; it computes them at first use.
     tags, aliases : tuple of str
     source, flag, checked : str
-        Reference; a doubt to be shown to the user (empty if none); what it was compared with.
+        Reference; a doubt that is shown to the user (empty if none); what the entry was compared with.
     references : tuple of Phase
-        Entries of a library that are this phase, with cells of their own, itself first; empty where there
-        is one cell alone.
+        Entries of a library that are this phase with different cells, itself first; empty if there is only
+        one cell.
     label : str
-        How the phase is named where several references stand for it:
+        Name of the phase if it stands for several references:
         "Cu, Fm-3m; 5 entries, a 0.3607-0.3621 nm".
     kin : frozenset of str
-        Candidates that are the same phase at another cell, as under pressure.
+        Candidates that are the same phase with another cell, as under pressure.
     """
 
     id: str
@@ -95,12 +95,12 @@ class Phase:
 
     @property
     def variants(self) -> tuple[Phase, ...]:
-        """The cells that count: those of its references, or its own."""
+        """The cells to match: those of its references, or its own."""
         return self.references or (self,)
 
     @property
     def is_layered(self) -> bool:
-        """Whether its crystals are plates that lie flat: the table's set "2d"."""
+        """Whether its crystals are plates that lie flat: phases in the table's set "2d"."""
         return "2d" in self.tags
 
     def reciprocal_basis(self) -> NDArray[np.float64]:
@@ -132,7 +132,7 @@ _OVERLINE = "\u0305"
 
 
 def has_hexagonal_axes(phase: Phase) -> bool:
-    """Whether a phase is trigonal or hexagonal in hexagonal axes, so that four indices are usual."""
+    """Whether a phase is trigonal or hexagonal in hexagonal axes, where four indices are usual."""
     if not phase.cell:
         return False
     a, b, _, alpha, beta, gamma = phase.cell
@@ -146,10 +146,10 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "plain") 
     ----------
     hkl : tuple of int
     phase : Phase, optional
-        Decides whether four indices are written; three without it.
+        Decides whether four indices are written; without it there are three.
     style : {"plain", "overbar"}
-        "1 -1 0", or "110" with a combining overline over the second 1. Only matplotlib draws that: napari's
-        canvas leaves it out, and then +g and -g have one name; tables of small letters lose it.
+        "1 -1 0", or "110" with a combining overline over the second 1. Only matplotlib draws the overline:
+        napari's canvas leaves it out, so that +g and -g get the same name, and tables in small type lose it.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def format_hkl(hkl: Miller, phase: Phase | None = None, style: Style = "plain") 
 
 
 def four_indices(hkl: Miller, phase: Phase | None) -> tuple[int, int, int, int] | None:
-    """(hkil) of planes where a phase has hexagonal axes; None elsewhere."""
+    """(hkil) of planes if a phase has hexagonal axes, otherwise None."""
     if phase is None or not has_hexagonal_axes(phase):
         return None
     h, k, third = hkl
@@ -174,7 +174,7 @@ def format_zone(uvw: Miller, phase: Phase | None = None, style: Style = "plain")
 
 
 def four_index_zone(uvw: Miller) -> tuple[int, int, int, int]:
-    """[uvw] of hexagonal axes as [UVTW] with U + V + T = 0, in smallest whole numbers."""
+    """[uvw] of hexagonal axes as [UVTW] with U + V + T = 0, in the smallest whole numbers."""
     u, v, w = uvw
     indices = (2 * u - v, 2 * v - u, -(u + v), 3 * w)
     common = gcd(*indices) or 1
@@ -182,7 +182,7 @@ def four_index_zone(uvw: Miller) -> tuple[int, int, int, int]:
 
 
 def _join_indices(indices: Sequence[int], style: Style) -> str:
-    """Indices in a row; with blanks where one has two digits."""
+    """Join the indices; with blanks between them if one has two digits."""
     parts = [_one(index, style) for index in indices]
     return (" " if style == "plain" or max(map(abs, indices)) > 9 else "").join(parts)
 

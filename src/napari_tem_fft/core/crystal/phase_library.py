@@ -1,4 +1,4 @@
-"""PhaseLibrary: thousands of reference structures in memory, with what a search needs of them."""
+"""PhaseLibrary: thousands of reference structures in memory, with the properties that a search needs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from scipy.spatial import KDTree
 from .phase import Miller, Phase
 from .phase_selection import ElementRule, is_searched
 
-#: Entries are one phase if their reduced cells agree with the reference's within this.
+#: Entries are one phase if their reduced cells agree with the reference's within this relative difference.
 SAME_PHASE = 0.015
 #: Within this they are the same phase with another cell (pressure, temperature, vacancies): separate
 #: candidates with one name.
 SAME_TYPE = 0.04
-#: Share of a structure's atoms that may differ, as between refinements of one material (magnetite and
-#: maghemite differ by 0.029); and the share if both have the same mineral name, as in a solid solution.
+#: Fraction of a structure's atoms that may differ, as between refinements of one material (magnetite and
+#: maghemite differ by 0.029), and the fraction if both have the same mineral name, as in a solid solution.
 SAME_COMPOSITION, SAME_SOLUTION = 0.025, 0.1
-#: Least cosine between two powder patterns, first of phases that occupy the same positions: 212 pairs of
+#: Smallest cosine between two powder patterns. First, for phases that occupy the same positions: 212 pairs of
 #: minerals of one composition, group and cell have less than 0.9, and those inspected, down to 0.6, were one
-#: phase in older and newer refinements. Second, between two space groups of one crystal system, which are
-#: then two models of one structure: with and without a centre of inversion, hydrogen ordered or not. HgTe
-#: with the structures of zinc blende and rock salt has 0.82.
+#: phase in older and newer refinements. Second, for two space groups of one crystal system, which are then
+#: two models of one structure: with and without a centre of inversion, hydrogen ordered or not. HgTe with the
+#: structures of zinc blende and rock salt has 0.82.
 SAME_PATTERN, SAME_MODEL = 0.75, 0.9
-#: Hydrogen next to these is often not located, and does not show whether two structures are the same.
+#: Hydrogen bonded to these is often not located, so it does not show whether two structures are the same.
 _HIDE_HYDROGEN = frozenset({"C", "N", "O", "F", "S", "Cl"})
-#: Space groups of a left-handed and a right-handed crystal.
+#: Enantiomorphic pairs of space groups.
 _HANDS = {
     78: 76,
     95: 91,
@@ -46,31 +46,31 @@ _HANDS = {
     181: 180,
     213: 212,
 }
-#: ln(d / mean edge of the cell) at which patterns are compared, and the width to which lines are broadened.
+#: ln(d / mean edge of the cell) at which patterns are compared, and the width by which lines are broadened.
 _PLACES, _SPREAD = np.arange(-2.2, 0.8, 0.04), 0.05
-#: Where lines are put before they are spread.
+#: Finer positions on which the lines are placed before they are broadened.
 _FINE = np.arange(-2.3, 0.9, 0.02)
 _SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-#: Pairs of entries, or patterns, that are worked on at a time.
+#: Number of pairs of entries, or of patterns, that are processed at a time.
 _AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identities:
-    """Properties that decide whether structures are one phase, one row each.
+    """Properties that decide whether structures are one phase, one row for each structure.
 
     Attributes
     ----------
     names : tuple of str
-        The formula where a structure has no name of its own.
+        Name of each structure; its formula if it has no name of its own.
     formulas : tuple of str
         "Mg1.9SiO4".
     groups : tuple of str
         Hermann-Mauguin symbols.
     lines : ndarray, shape (n, lines, 2)
-        d in nm and relative intensity of the strongest powder lines; intensity 0 where there are fewer.
+        d in nm and relative intensity of the strongest powder lines; the intensity is 0 beyond the last line.
     reduced : ndarray, shape (n, 7), nm
-        Lengths of each reduced cell (edges, and diagonals) in rising order, which change without jumps.
+        Lengths of each reduced cell (edges and diagonals) in rising order, which change continuously.
     """
 
     names: tuple[str, ...]
@@ -80,7 +80,7 @@ class Identities:
     reduced: NDArray[np.float64]
 
     def rows(self, numbers: NDArray[np.intp]) -> Identities:
-        """A subset of the rows."""
+        """Select rows."""
         return Identities(
             tuple(self.names[n] for n in numbers),
             tuple(self.formulas[n] for n in numbers),
@@ -103,7 +103,7 @@ class Identities:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anchor:
-    """A phase of the checked table: its id, and the properties that equal entries share (one row)."""
+    """A phase of the checked table that stands for equal library entries: its id and properties (one row)."""
 
     id: str
     identity: Identities
@@ -116,32 +116,33 @@ class Anchor:
 
 @dataclass(frozen=True, eq=False)
 class PhaseLibrary:
-    """Reference structures with the properties by which they are searched.
+    """Reference structures with the properties that a search uses.
 
     Attributes
     ----------
     key : str
         Hash of all entries.
     held : int
-        Structures that the whole library holds, of which these may be a selection.
+        Number of structures in the whole library, from which these may be a selection.
     ids : tuple of str
     elements : tuple of frozenset of str
     identities : Identities
     cells : ndarray, shape (entries, 6), nm and degrees
-        Cells as given by the sources.
+        Cells as given in the sources.
     usual : ndarray of bool, shape (entries,)
-        Measured near 300 K and 1 bar, or nothing is stated.
+        Whether the structure was measured near 300 K and 1 bar, or nothing is stated.
     zone_entry : ndarray of int, shape (zones,)
-        Entry to which each low-index zone belongs, rising.
+        Entry to which each low-index zone belongs, in rising order.
     zone_uvw : ndarray of int, shape (zones, 3)
     zone_shape : ndarray, shape (zones, 3)
         ln of the three shortest lengths of the zone's reciprocal lattice (1/nm); see `shape_of`.
     zone_share : ndarray, shape (zones,)
         Probability of seeing each zone; those of an entry sum to 1.
     anchors : tuple of Anchor
-        Phases of the table, which stand for entries that are the same.
+        Phases of the table that stand for entries that are the same.
     load : callable
-        The phases of some entries by their numbers, and of each the zones that are to be matched, or None.
+        Returns the phases of some entries, given their numbers and, for each, the zones to be matched, or
+        None.
     """
 
     key: str
@@ -168,23 +169,23 @@ class PhaseLibrary:
 
     @cached_property
     def tree(self) -> KDTree:
-        """Zones by their shape."""
+        """Search tree of the zones' shapes."""
         return KDTree(self.zone_shape, leafsize=64, balanced_tree=False, compact_nodes=False)
 
     @cached_property
     def references(self) -> NDArray[np.intp]:
-        """What stands for the phase of each entry: an entry (itself, where it is alone), or an anchor.
+        """For each entry, the number of the entry (possibly itself) or anchor that stands for its phase.
 
         The numbers of anchors follow those of the entries.
         """
         return reference_entries(self.identities, self.usual, self.anchors)
 
     def anchor(self, reference: int) -> Anchor | None:
-        """The anchor of a number of `references`; None where it is an entry."""
+        """The anchor with a number from `references`; None if the number is an entry's."""
         return self.anchors[reference - len(self)] if reference >= len(self) else None
 
     def allowed_by(self, rule: ElementRule) -> PhaseLibrary:
-        """The entries that are searched if a rule restricts the elements of the sample."""
+        """The entries to search if a rule restricts the elements of the sample."""
         return self.selected(np.array([is_searched(elements, rule) for elements in self.elements], bool))
 
     def selected(self, chosen: NDArray[np.bool_]) -> PhaseLibrary:
@@ -221,13 +222,13 @@ class PhaseLibrary:
 def reference_entries(
     identities: Identities, usual: NDArray[np.bool_], anchors: Sequence[Anchor] = ()
 ) -> NDArray[np.intp]:
-    """For each entry the one that stands for its phase; anchors, numbered behind the entries, come first.
+    """For each entry the one that stands for its phase; anchors, numbered after the entries, have priority.
 
-    Two entries are the same phase if their reduced cells lie within `SAME_PHASE`, their crystal systems and
-    their compositions are the same (see `same_phase`), and the same positions are occupied (like powder
-    intensities). The entry with most others that are the same is a reference; these are then one phase, and
-    the rest are looked at again. So nothing is chained: two entries of a phase are both near its reference.
-    Entries far from 300 K or 1 bar stand alone.
+    Two entries are the same phase if their reduced cells agree within `SAME_PHASE`, their crystal systems and
+    compositions are the same (see `same_phase`), and the same positions are occupied (similar powder
+    intensities). The entry that is the same as most others becomes a reference. It and these others are one
+    phase, and the remaining entries are treated in the same way. This avoids chains: two entries of a phase
+    are both near its reference. Entries far from 300 K or 1 bar stand alone.
 
     Parameters
     ----------
@@ -248,7 +249,7 @@ def reference_entries(
     every = Identities.joined([identities, *(anchor.identity for anchor in anchors)])
     pairs, others = same_phase(every)
     taken = np.append(~usual, np.ones(len(anchors), bool))
-    # of several phases of the table the one of the nearest composition, of equally near ones the first
+    # among several phases of the table the one of the nearest composition, the first among equally near ones
     low, high = pairs.min(axis=1), pairs.max(axis=1)
     anchored = np.flatnonzero((low < entries) & (high >= entries))
     anchored = anchored[np.lexsort((-high[anchored], -others[anchored]))]
@@ -265,7 +266,7 @@ def reference_entries(
         believed, best = heappop(waiting)
         if taken[best] or not count[best]:
             continue
-        if -believed != count[best]:  # of equally central ones the first
+        if -believed != count[best]:  # among equally central ones the first
             heappush(waiting, (-count[best], best))
             continue
         near = both[ends[best] : ends[best + 1], 1]
@@ -282,15 +283,15 @@ def same_phase(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Pairs of structures that are one phase.
 
-    Of their atoms, hydrogen left out where it is seldom located, `SAME_COMPOSITION` may be others, and
-    `SAME_SOLUTION` where both are called by the same name. Space groups of one crystal system may be two
-    models of one structure, if their intensities are more alike.
+    Without hydrogen where it is seldom located, a fraction `SAME_COMPOSITION` of their atoms may differ, or
+    `SAME_SOLUTION` if both have the same name. Two space groups of one crystal system may be two models of
+    one structure if the intensities are more similar.
 
     Parameters
     ----------
     every : Identities
     cell : float
-        How far reduced cells may be apart (relative).
+        Largest relative difference between reduced cells.
     models : bool
         Whether space groups may be two models of one structure.
 
@@ -298,13 +299,13 @@ def same_phase(
     -------
     pairs : ndarray, shape (pairs, 2)
     others : ndarray, shape (pairs,)
-        Share of the atoms that are others.
+        Fraction of the atoms that differ.
     """
     system, group = np.array([_system_and_number(symbol) for symbol in every.groups]).reshape(-1, 2).T
     named = np.array([name != text for name, text in zip(every.names, every.formulas, strict=True)], bool)
     titles = np.unique([name.casefold() for name in every.names], return_inverse=True)[1]
     shares, marks = compositions(every.formulas)
-    # a first look by numbers that cannot differ more; what has no symbol is in all systems
+    # preselect by bounds on the differences; an entry without a known space group belongs to all systems
     edges = np.log(every.reduced) / cell
     unknown = np.flatnonzero(group == 0)
     which = np.append(np.arange(len(group)), np.repeat(unknown, len(_SYSTEMS)))
@@ -340,14 +341,14 @@ def same_phase(
 
 
 def compositions(formulas: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Shares of the elements among the atoms, and three mixtures of these from 0 to 1 to search by.
+    """Atomic fractions of the elements, and three mixtures of these from 0 to 1 for a search tree.
 
     Returns
     -------
     shares : ndarray, shape (n, elements)
         Hydrogen is left out where it is seldom located.
     marks : ndarray, shape (n, 3)
-        Mixtures. For two structures, none differs by more than the share of atoms that differ.
+        Mixtures. Between two structures, none differs by more than the fraction of atoms that differ.
 
     Examples
     --------
@@ -368,7 +369,7 @@ def compositions(formulas: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[
 
 
 def _heavy_atoms(formula: str) -> dict[str, float]:
-    """Atoms of each element, without hydrogen where it is seldom located."""
+    """Number of atoms of each element, without hydrogen where it is seldom located."""
     counts: dict[str, float] = {}
     for symbol, number in re.findall(r"([A-Z][a-z]?)(\d*\.?\d*)", formula):
         counts[symbol] = counts.get(symbol, 0.0) + float(number or 1)
@@ -379,7 +380,7 @@ def _heavy_atoms(formula: str) -> dict[str, float]:
 
 @cache
 def _system_and_number(symbol: str) -> tuple[int, int]:
-    """Crystal system and space group as numbers, of both hands the same; 0 for a setting without symbol."""
+    """Crystal system and space group as numbers, equal for enantiomorphs; 0 for a setting without symbol."""
     group: gemmi.SpaceGroup | None = gemmi.find_spacegroup_by_name(symbol)
     if group is None:
         return len(_SYSTEMS), 0
@@ -389,18 +390,18 @@ def _system_and_number(symbol: str) -> tuple[int, int]:
 def _near_pairs(
     edges: NDArray[np.float64], marks: NDArray[np.float64], kind: NDArray[np.intp]
 ) -> NDArray[np.intp]:
-    """Pairs of one kind of which no mark, and hardly an edge, differs by more than 1, shape (pairs, 2)."""
+    """Pairs of one kind whose marks, and nearly all edges, differ by at most 1, shape (pairs, 2)."""
     if len(edges) < 2:
         return np.zeros((0, 2), np.intp)
     apart = 10.0 + float(np.ptp(marks[:, 0]))
-    # some of the numbers are enough to leave little to look at, and all would be slow
+    # a few of the numbers leave few pairs; a tree of all of them would be slow
     places = [kind * apart + marks[:, 0], edges.mean(axis=1), edges[:, 0], edges[:, -1], *marks.T[1:]]
     tree = KDTree(np.stack(places, axis=1), leafsize=32)
     return np.asarray(tree.query_pairs(1.0, p=np.inf, output_type="ndarray"), np.intp)
 
 
 def powder_patterns(lines: NDArray[np.float32], reduced: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Powder patterns of strong lines, on one scale and of length 1, shape (entries, places)."""
+    """Powder patterns of strong lines on a common scale, normalised to 1, shape (entries, places)."""
     found = np.zeros((len(lines), len(_PLACES)), np.float32)
     for start in range(0, len(lines), _AT_A_TIME):
         some = slice(start, start + _AT_A_TIME)

@@ -1,4 +1,4 @@
-"""Which phases may be named: by name, by set, by the elements that the sample can hold."""
+"""Which phases may be named: selected by name, by set, or by the elements that the sample may contain."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from .phase import Phase
 
 #: Sets that come first if the user states neither phases nor sets nor elements. All others follow.
 DEFAULT_TAGS = ("battery", "sei", "collector", "contaminant")
-#: Set that is used only if elements, phases or sets are stated. Otherwise a larger table costs correct names:
-#: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
+#: Set that is used only if elements, phases or sets are stated. Otherwise a larger table reduces the number
+#: of
+#: correct names: with it, the lithium carbonate of the bundled micrograph was ambiguous with andalusite.
 EXTENDED_TAG = "extended"
-#: Phases that a microscope at room temperature cannot show, such as ice: candidates only by name, by set, or
-#: if hydrogen is stated. For grains with three spots in images of oxides they were named as often as anything
-#: else.
+#: Phases that do not exist in a microscope at room temperature, such as ice: candidates only by name, by set,
+#: or if hydrogen is stated. In images of oxides, grains with three spots were assigned to them as often as to
+#: anything else.
 COLD_TAG = "cryo"
 #: Sets of elements that form only gases and liquids at 300 K: library structures of one of these sets are
-#: treated as `COLD_TAG`. At 26 GPa the cell of hydrogen matches many a zone of other crystals.
+#: treated as `COLD_TAG`. At 26 GPa the cell of hydrogen matches many zones of other crystals.
 _FROZEN = frozenset(
     frozenset(symbols.split())
     for symbols in ("H", "O", "N", "F", "Cl", "He", "Ne", "Ar", "Kr", "Xe", "H O", "H N", "N O", "C O", "F H",
@@ -37,20 +38,20 @@ ELEMENTS = frozenset(_SYMBOLS.split())
 
 @dataclass(frozen=True, slots=True)
 class ElementRule:
-    """What is known of the elements in the sample.
+    """What is known about the elements in the sample.
 
     Attributes
     ----------
     optional : frozenset of str
-        May be there. Hydrogen always may, unless excluded: most detectors do not see it.
+        May be present. Hydrogen always may, unless excluded: most detectors do not see it.
     required : frozenset of str
-        Every phase must hold all of these.
+        Every phase must contain all of these.
     any_of : frozenset of str
-        Every phase must hold at least one of these.
+        Every phase must contain at least one of these.
     excluded : frozenset of str
-        No phase may hold any of these.
+        No phase may contain any of these.
 
-    If any of the first three is given, a phase passes only when all its elements are among them.
+    If any of the first three is given, a phase is allowed only if all its elements are among them.
     """
 
     optional: frozenset[str] = frozenset()
@@ -64,7 +65,7 @@ class ElementRule:
         return self.optional | self.required | self.any_of
 
     def allows(self, elements: Iterable[str]) -> bool:
-        """Whether a phase of these elements may be named."""
+        """Whether a phase with these elements may be named."""
         elements, named = frozenset(elements), self.named
         if elements & self.excluded or not self.required <= elements:
             return False
@@ -74,9 +75,9 @@ class ElementRule:
 
 
 def is_searched(elements: Iterable[str], rule: ElementRule | None = None) -> bool:
-    """Whether a structure of these elements is searched in a library: no gas and no liquid at 300 K.
+    """Whether a library structure with these elements is searched: gases and liquids at 300 K are not.
 
-    Such structures are searched where hydrogen is stated, as ice is, and where nothing else is stated.
+    They are searched too if hydrogen is stated (ice), or if no other elements are stated.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def parse_elements(text: str) -> ElementRule:
     Raises
     ------
     ValueError
-        Naming every token that is not an element.
+        If tokens are not elements; the message names each of them.
     """
     sets: dict[str, set[str]] = {"optional": set(), "required": set(), "any_of": set(), "excluded": set()}
     unknown = []
@@ -117,11 +118,11 @@ def select_phases(
     tags: Sequence[str] | None = None,
     elements: ElementRule | str | None = None,
 ) -> tuple[Phase, ...]:
-    """The candidates: by name if names are given, else by set; either narrowed by the elements.
+    """Select the candidates: by name if names are given, otherwise by set; both restricted by the elements.
 
-    Without names or sets, the usual sets come first: of equally probable phases theirs are listed first, but
-    have no other priority. The set "cryo" (ice) is left out unless hydrogen is stated, and so is the set
-    "extended" unless elements are.
+    Without names or sets, the usual sets come first: among equally probable phases, theirs are listed first,
+    but they have no other priority. The set "cryo" (ice) is left out unless hydrogen is stated, and the set
+    "extended" unless elements are stated.
 
     Parameters
     ----------
@@ -129,14 +130,14 @@ def select_phases(
     names : sequence of str, optional
         Ids, names, aliases or formulas; case and punctuation do not matter.
     tags : sequence of str, optional
-        A phase with any of them is chosen; "all" is every phase. Phases of the user's own (tag "user") are
-        always chosen.
+        A phase with any of these sets is selected; "all" selects every phase. The user's own phases (tag
+        "user") are always selected.
     elements : ElementRule or str, optional
 
     Raises
     ------
     ValueError
-        If a name is unknown or fits several phases, or a set or an element is unknown.
+        If a name is unknown or matches several phases, or a set or an element is unknown.
     """
     rule = parse_elements(elements) if isinstance(elements, str) else elements
     named = rule.named if rule is not None else frozenset()
@@ -152,25 +153,25 @@ def select_phases(
 
 
 def _searched(table: Sequence[Phase], named: frozenset[str]) -> Sequence[Phase]:
-    """Phases that are searched if neither names nor sets are given, by the stated elements."""
+    """Phases that are searched if neither names nor sets are given, depending on the stated elements."""
     if not named:
         return usual_phases(table)
     return table if "H" in named else tuple(phase for phase in table if COLD_TAG not in phase.tags)
 
 
 def usual_phases(table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases that are searched where nothing is stated: all but the sets "extended" and "cryo"."""
+    """The phases that are searched if nothing is stated: all except the sets "extended" and "cryo"."""
     return tuple(phase for phase in table if not {EXTENDED_TAG, COLD_TAG} & set(phase.tags))
 
 
 def non_candidates(phases: Sequence[Phase], table: Sequence[Phase]) -> tuple[Phase, ...]:
-    """The phases of a table that are not among the candidates, without the set "extended"."""
+    """The phases of a table that are not candidates, without the set "extended"."""
     chosen = {phase.id for phase in phases}
     return tuple(phase for phase in usual_phases(table) if phase.id not in chosen)
 
 
 def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
-    """One sentence on the phases that are searched only if elements are stated; empty if there are none.
+    """A sentence about the phases that are searched only if elements are stated; empty if there are none.
 
     Examples
     --------
@@ -193,12 +194,12 @@ def extended_left_out(phases: Sequence[Phase], table: Sequence[Phase]) -> str:
 
 
 def find_phase(table: Sequence[Phase], name: str) -> Phase:
-    """The one phase of that id, alias, name or formula.
+    """The one phase with this id, alias, name or formula.
 
     Raises
     ------
     ValueError
-        If there is none, naming near matches, or if there are several.
+        If there is none (the message suggests similar names), or if there are several.
     """
     exact = {phase.id: phase for phase in table if name.strip() in (phase.id, *phase.aliases, phase.name)}
     if len(exact) == 1:
@@ -216,7 +217,7 @@ def find_phase(table: Sequence[Phase], name: str) -> Phase:
 
 
 def normalise_name(name: str) -> str:
-    """A name without case and punctuation."""
+    """A name in lower case without punctuation."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 

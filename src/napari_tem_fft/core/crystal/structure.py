@@ -1,4 +1,4 @@
-"""Structure: the atoms of a cell, and its lattice planes, computed from them or given as a list."""
+"""Structure: the atoms of a cell, and its lattice planes, computed from the atoms or given as a list."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .phase import Miller, Phase, Reflection, reciprocal_basis
 #: Smallest d that is listed, nm.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, belief 0.73 -> 0.69.
 D_MIN = 0.08
-#: Reflections with less than this share of the largest |F| count as forbidden.
+#: Reflections with less than this fraction of the largest |F| count as forbidden.
 FORBIDDEN = 1e-3
-#: Terms of structure factors that are held in memory at once.
+#: Largest number of terms of structure factors in memory at once.
 AT_ONCE = 500_000
-#: Part of every key: raise it when the meaning of the arrays changes.
+#: Part of every key: increase it when the meaning of the arrays changes.
 VERSION = "planes-2"
 #: Relative difference within which two cells agree.
 SAME_METRIC = 1e-3
@@ -36,7 +36,7 @@ class Structure:
     cell : tuple of 6 float
         a, b, c in nm, alpha, beta, gamma in degrees.
     sites : ndarray, shape (n, 3)
-        Fractional coordinates of every atom of the cell (symmetry applied, each once).
+        Fractional coordinates of every atom in the cell (symmetry applied, each atom once).
     occupancy : ndarray, shape (n,)
     element : ndarray of int, shape (n,)
         Row of `factors` for each site.
@@ -55,7 +55,7 @@ class Structure:
     rotations: NDArray[np.int64]
 
     def key(self) -> str:
-        """Hash of the content: equal for equal structures, whatever they are called."""
+        """Hash of the content: equal for equal structures, whatever their names."""
         digest = hashlib.sha256(VERSION.encode())
         digest.update(np.asarray(self.cell, float).round(9).tobytes())
         for array in (self.sites, self.occupancy, self.factors, self.rotations):
@@ -64,7 +64,7 @@ class Structure:
         return digest.hexdigest()
 
     def amplitude(self, hkl: NDArray[np.int64]) -> NDArray[np.float64]:
-        """|F(hkl)| by summing over the cell's atoms, shape (n,), Angstrom."""
+        """|F(hkl)| summed over the cell's atoms, shape (n,), Angstrom."""
         parts = np.array_split(hkl, 1 + len(hkl) * len(self.sites) // AT_ONCE)
         return np.concatenate([self._amplitude(part) for part in parts])
 
@@ -80,7 +80,7 @@ class Structure:
 
 
 class LatticePlanes(Sequence[Reflection]):
-    """The reflections of a structure as a sequence of families, by falling d; computed at first use.
+    """The reflections of a structure as a sequence of families, in order of falling d.
 
     Attributes
     ----------
@@ -89,11 +89,11 @@ class LatticePlanes(Sequence[Reflection]):
     d_min : float, nm
         Smallest d that is listed.
     zones : frozenset of tuple of int, optional
-        The only zone axes by which the phase is matched, if a search has selected these; by default all.
+        The only zone axes for which the phase is matched, if a search has selected them; all by default.
     zone_share : float
         Prior probability that one of these is seen.
     stated : str
-        A unique identifier of the structure, if one is known before its cell is filled.
+        A unique identifier of the structure, if one is known before the cell's atoms are generated.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class LatticePlanes(Sequence[Reflection]):
 
     @property
     def rotations(self) -> NDArray[np.int64]:
-        """Of the Laue group (see `Structure`)."""
+        """Rotations of the Laue group (see `Structure`)."""
         return self.structure.rotations
 
     @property
@@ -148,7 +148,7 @@ class LatticePlanes(Sequence[Reflection]):
 
     @cached_property
     def arrays(self) -> PlaneArrays:
-        """Every single (hkl) as arrays."""
+        """All single (hkl) as arrays."""
         hkl, d, relative = self._families
         turned = _orbit(hkl, self.structure.rotations)
         codes = _code(turned)
@@ -166,12 +166,12 @@ class LatticePlanes(Sequence[Reflection]):
     def __getitem__(self, index: slice) -> Sequence[Reflection]: ...
     def __getitem__(self, index: int | slice) -> Reflection | Sequence[Reflection]:
         if isinstance(index, int) and "_list" not in self.__dict__:
-            return self._reflection(range(len(self))[index])  # all of a library's would take 15 MB
+            return self._reflection(range(len(self))[index])  # those of a whole library would take 15 MB
         return self._list[index]
 
     @cached_property
     def _list(self) -> list[Reflection]:
-        """The families, each with its members, the largest first."""
+        """The families, each with its members, those with the largest h, k, l first."""
         return [self._reflection(i) for i in range(len(self))]
 
     def _reflection(self, index: int) -> Reflection:
@@ -182,7 +182,7 @@ class LatticePlanes(Sequence[Reflection]):
         return Reflection(representative, float(d[index]), last - first, float(relative[index]), members)
 
     def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """d in nm and relative |F| of all families, by falling d."""
+        """d in nm and relative |F| of all families, in order of falling d."""
         return self._families[1], self._families[2]
 
     def __len__(self) -> int:
@@ -194,7 +194,7 @@ class LatticePlanes(Sequence[Reflection]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneArrays:
-    """Single lattice planes, +hkl and -hkl both, sorted by family.
+    """Single lattice planes, both +hkl and -hkl, sorted by family.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ def _representatives(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> ND
 
 
 def _orbit(hkl: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All images of each hkl, its negative included, shape (n, 2 m, 3)."""
+    """All symmetry equivalents of each hkl, including its negatives, shape (n, 2 m, 3)."""
     turned = np.einsum("ni,mij->nmj", hkl, rotations)
     return np.concatenate([turned, -turned], axis=1)
 
@@ -240,7 +240,7 @@ _BASE = 512
 
 
 def _code(hkl: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One integer for each hkl that orders by h, then k, then l, and changes sign with it."""
+    """One integer for each hkl that sorts by h, then k, then l, and changes sign with hkl."""
     return (hkl[..., 0] * _BASE + hkl[..., 1]) * _BASE + hkl[..., 2]
 
 
@@ -257,14 +257,14 @@ def _miller(hkl: Sequence[int]) -> Miller:
 
 
 def lines_of(reflections: Sequence[Reflection]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """d in nm and relative |F| of a phase's reflections, by falling d."""
+    """d in nm and relative |F| of a phase's reflections, in order of falling d."""
     if isinstance(reflections, LatticePlanes):
         return reflections.lines()
     return np.array([r.d for r in reflections]), np.array([r.relative_f for r in reflections])
 
 
 class ListedPlanes:
-    """The same as `LatticePlanes` gives, from a cell and a list of reflections with all their members.
+    """The interface of `LatticePlanes`, for a cell and a list of reflections with all their members.
 
     Attributes
     ----------
@@ -282,7 +282,7 @@ class ListedPlanes:
 
     @cached_property
     def arrays(self) -> PlaneArrays:
-        """Every single (hkl) as arrays."""
+        """All single (hkl) as arrays."""
         rows = [
             (member, r.d, r.relative_f, number)
             for number, r in enumerate(self._phase.reflections)
@@ -320,7 +320,7 @@ class ListedPlanes:
 
 
 def planes_of(phase: Phase) -> LatticePlanes | ListedPlanes | None:
-    """The planes of a phase with the data that angles need; None if only d-spacings are known."""
+    """The planes of a phase, with the data needed for angles; None if only d-spacings are known."""
     if isinstance(phase.reflections, LatticePlanes):
         return phase.reflections
     if phase.cell and phase.reflections and all(r.members for r in phase.reflections):
@@ -335,7 +335,7 @@ def _planes_of(phase: Phase) -> ListedPlanes:
 
 @cache
 def _small_matrices() -> NDArray[np.int64]:
-    """All proper rotations of lattices in their usual cells: entries -1, 0, 1 and determinant 1."""
+    """Proper rotations of lattices in their usual cells: entries -1, 0 and 1, determinant 1."""
     every = np.array(list(product((-1, 0, 1), repeat=9)), np.int64).reshape(-1, 3, 3)
     determinant = np.einsum("ni,ni->n", every[:, 0], np.cross(every[:, 1], every[:, 2]))
     proper: NDArray[np.int64] = every[determinant == 1]
