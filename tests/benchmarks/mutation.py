@@ -137,6 +137,7 @@ def judges(children: Children, sources: Path, folder: Path) -> list[Judge]:
 
     for name in names:
         answer = folder / f"{name}.json"
+        answer.parent.mkdir(parents=True, exist_ok=True)
         children.start(lambda name=name, answer=answer: measure(name, sources, answer), 600, told(name))
     children.finish()
     if failed:
