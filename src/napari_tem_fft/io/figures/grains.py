@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -58,7 +57,6 @@ def grain_picture(
     shown: tuple[Shown, ...] = SHOWN if whole else ("d_change", "rotation")
     rows = 1 + (len(shown) + 1) // 2 if analysis.deformations else 1
     figure = Figure(figsize=(13, 0.6 + 5.2 * rows), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(rows, 2, squeeze=False)
     colours = colours_of((component.name for component in analysis.components), known)
     _draw_orientations(axes[0, 0], analysis, colours, unit)

@@ -1,6 +1,6 @@
 """Overview figure of an analysis: micrograph, diffractogram, components and profile.
 
-Drawn with matplotlib's objects on an Agg canvas: it needs no display and does not touch pyplot.
+Drawn with matplotlib's objects: it needs no display and does not touch pyplot.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Patch, Rectangle
@@ -98,7 +97,6 @@ def _figure(images: Sequence[str], profile: bool) -> tuple[Figure, tuple[list[Ax
     legend = LEGEND if "components" in images and not profile else 0.0
     height = (IMAGE_ROW if images else 0.0) + (PROFILE_ROW if profile else 0.0) + legend
     figure = Figure(figsize=(width, height), dpi=DPI)
-    FigureCanvasAgg(figure)
     sides = {
         "left": 0.85 / width,
         "right": 1 - 0.27 / width,

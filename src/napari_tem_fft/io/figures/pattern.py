@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ def write_pattern_picture(path: Path, measured: PatternMeasurement, unit: Length
 def pattern_picture(measured: PatternMeasurement, unit: LengthUnit = "nm") -> Figure:
     """Figure of a measured pattern, not registered with pyplot; d-spacings are in `unit`."""
     figure = Figure(figsize=(18, 9), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.add_gridspec(1, 2, width_ratios=(1, 1.15))
     _draw_pattern(figure.add_subplot(grid[0, 0]), measured, unit)
     _draw_profile(figure.add_subplot(grid[0, 1]), measured, unit)

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -36,7 +35,6 @@ def write_series_picture(
 def series_picture(series: Series, interval: float = 0.0, known: Mapping[str, str] | None = None) -> Figure:
     """Figure of a series, not registered with pyplot; `interval` is in s, 0 for frame numbers."""
     figure = Figure(figsize=(11, 9), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     shares, areas, grains = figure.subplots(3, 1, sharex=True)
     colours = colours_of(component_names(series.frames), known)
     draw_components(shares, series.frames, interval, colours, "fraction")
