@@ -101,7 +101,7 @@ def test_an_orientation_that_cannot_be_is_refused(wrong):
         "d": 0.2,
     }
     CrystalOrientation(**right)
-    with pytest.raises(ValueError, match="no orientation"):
+    with pytest.raises(ValueError, match="not a valid orientation"):
         CrystalOrientation(**right | wrong)
 
 
