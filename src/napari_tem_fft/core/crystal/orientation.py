@@ -333,9 +333,17 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
     ways = a.T @ b, a.T @ HALF_TURN @ b
     (angle, axis), (other_angle, other_axis) = (_least(way, point_group) for way in ways)
     cubic = len(point_group) == 24 or _is_cubic_m3(point_group)
-    twin, other_twin = (cubic and apart(way, SIGMA_3, point_group) < TWIN_REACH for way in ways)
+    twin, other_twin = (
+        cubic and disorientation_angle(way, SIGMA_3, point_group) < TWIN_REACH for way in ways
+    )
     found = Misorientation(
-        angle, axis, other_angle, other_axis, apart(*ways, point_group) > SAME, twin, other_twin
+        angle,
+        axis,
+        other_angle,
+        other_axis,
+        disorientation_angle(*ways, point_group) > SAME,
+        twin,
+        other_twin,
     )
     if other_angle < angle - SAME:
         return replace(
@@ -345,7 +353,9 @@ def misorientation(a: ArrayLike, b: ArrayLike, point_group: NDArray[np.float64])
     return found
 
 
-def apart(one: NDArray[np.float64], other: NDArray[np.float64], point_group: NDArray[np.float64]) -> float:
+def disorientation_angle(
+    one: NDArray[np.float64], other: NDArray[np.float64], point_group: NDArray[np.float64]
+) -> float:
     """Smallest angle between two orientations over all their equivalents, degrees."""
     ways = point_group[:, None] @ one @ point_group @ other.T
     return float(_angles(ways).min())

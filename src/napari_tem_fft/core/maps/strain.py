@@ -357,7 +357,7 @@ def _same_lattice(
             pairs.append((spot, one))
     resolved = measured_spots([spot.g for spot in spots], width)
     shown = [spot.g for spot, _ in pairs]
-    return pairs if shown and is_plane(shown) == is_plane(resolved) else []
+    return pairs if shown and spans_two_directions(shown) == spans_two_directions(resolved) else []
 
 
 def _deformation(
@@ -410,13 +410,13 @@ def measured_spots(spots: Sequence[tuple[float, float]], width: float) -> list[t
     """The strongest spots whose filters do not overlap, including a second direction if there is one."""
     apart = independent(spots, width)
     chosen = apart[:MOST_SPOTS]
-    if not is_plane(chosen):
-        other = next((g for g in apart[MOST_SPOTS:] if is_plane([chosen[0], g])), None)
+    if not spans_two_directions(chosen):
+        other = next((g for g in apart[MOST_SPOTS:] if spans_two_directions([chosen[0], g])), None)
         chosen = chosen if other is None else [*chosen[:-1], other]
     return chosen
 
 
-def is_plane(spots: Sequence[tuple[float, float]]) -> bool:
+def spans_two_directions(spots: Sequence[tuple[float, float]]) -> bool:
     """Whether frequencies have at least two directions."""
     g = np.array(spots, np.float64).reshape(-1, 2)
     length = np.hypot(*g.T)
@@ -490,7 +490,7 @@ def displacement_gradient(
         for g, one in zip(spots, given, strict=True)
     ]
     measured = [one for one, _ in found]
-    along = None if is_plane(spots) else float(np.degrees(np.angle(measured[0][0]))) % 180.0
+    along = None if spans_two_directions(spots) else float(np.degrees(np.angle(measured[0][0]))) % 180.0
     if along is not None:
         values, sigmas = _along_direction(measured)
     else:

@@ -52,7 +52,7 @@ class Expected:
 
 def expected_patterns(index: PhaseIndex, band: tuple[float, float]) -> Expected:
     """Compute the expectations for an index within a band of |g| (1/nm)."""
-    return Expected(in_band(index.zone_silence, band), _log_prior(index, band))
+    return Expected(in_band(index.zone_non_detection, band), _log_prior(index, band))
 
 
 def _log_prior(index: PhaseIndex, band: tuple[float, float]) -> NDArray[np.float64]:
@@ -89,7 +89,7 @@ def visible_area(band: tuple[float, float]) -> float:
 
 
 @lru_cache(maxsize=64)
-def silence_of_a_point(band: tuple[float, float]) -> NDArray[np.float64]:
+def point_non_detection(band: tuple[float, float]) -> NDArray[np.float64]:
     """-ln of the probability that a lattice with one point in the whole visible area is not seen.
 
     All points are equally visible, and those outside the band do not count; shape (thresholds,).
@@ -272,7 +272,7 @@ def flat_evidence(
     root_f = np.where(explainable[None], UNKNOWN_F, 0.0)
     odds = spot_odds(root_f, log_density, chi2, observed, grain).sum_log()
     points = np.maximum(visible_area(ANY_G) / np.maximum(np.abs(np.linalg.det(basis)), 1e-6) - 0.5, 1.0)
-    quiet = silence_of_a_point(observed.band)[None, :, None, None] * points
+    quiet = point_non_detection(observed.band)[None, :, None, None] * points
     return average_over(odds - quiet * intensity_weight(observed)[grain])
 
 

@@ -25,7 +25,7 @@ from .zone_patterns import (
 )
 
 #: Part of every key; to be increased when the meaning of the arrays changes.
-VERSION = f"index-6 {PATTERN_D} {STARTERS} {THRESHOLDS.tolist()} {FLOORS}"
+VERSION = f"index-7 {PATTERN_D} {STARTERS} {THRESHOLDS.tolist()} {FLOORS}"
 #: A direction counts as the stacking direction of layers if the cosine between the two is above this.
 FLAT = 0.9986
 #: Pairs this close to a right angle, degrees, are listed with both signs.
@@ -54,7 +54,7 @@ class PhaseIndex:
         Prior probability that one of the phase's zones in the index is seen.
     zone_weight : ndarray, shape (zones, nodes)
         Sum of the visibilities of the pattern's reflections up to each node.
-    zone_silence : ndarray, shape (zones, nodes, floors, thresholds)
+    zone_non_detection : ndarray, shape (zones, nodes, floors, thresholds)
         -ln of the probability that no point of the pattern up to each node is seen.
     pair_ratio, pair_angle, pair_g : ndarray, shape (pairs,)
         ln(g2 / g1) >= 0 (sorted), angle between the two in degrees, ln g1.
@@ -80,7 +80,7 @@ class PhaseIndex:
     zone_flat: NDArray[np.bool_]
     zone_share: NDArray[np.float32]
     zone_weight: NDArray[np.float32]
-    zone_silence: NDArray[np.float32]
+    zone_non_detection: NDArray[np.float32]
     pair_ratio: NDArray[np.float64]
     pair_angle: NDArray[np.float32]
     pair_g: NDArray[np.float32]
@@ -202,7 +202,7 @@ _EMPTY: dict[str, NDArray[Any]] = {
     "zone_flat": np.zeros(0, bool),
     "zone_share": np.zeros(0, np.float32),
     "zone_weight": np.zeros((0, len(NODES)), np.float32),
-    "zone_silence": np.zeros((0, len(NODES), len(FLOORS), len(THRESHOLDS)), np.float32),
+    "zone_non_detection": np.zeros((0, len(NODES), len(FLOORS), len(THRESHOLDS)), np.float32),
     "pair_ratio": np.zeros(0),
     "pair_angle": np.zeros(0, np.float32),
     "pair_g": np.zeros(0, np.float32),
@@ -255,7 +255,7 @@ def _zones(patterns: list[ZonePattern], direct: NDArray[np.float64]) -> dict[str
         "zone_hkl": np.array([p.basis_hkl for p in patterns], np.int16).reshape(-1, 2, 3),
         "zone_flat": cosine > FLAT,
         "zone_weight": np.array(sums, np.float32).reshape(-1, len(NODES)),
-        "zone_silence": np.array([p.non_detection_log_prob for p in patterns], np.float32).reshape(
+        "zone_non_detection": np.array([p.non_detection_log_prob for p in patterns], np.float32).reshape(
             -1, len(NODES), len(FLOORS), len(THRESHOLDS)
         ),
     }
