@@ -1,1 +1,1 @@
-"""Stored diffraction patterns: measured as they are, never transformed again."""
+"""Stored diffraction patterns: measured directly, without another transform."""

@@ -1,9 +1,9 @@
 """Find the beam stop that shades the direct beam of a diffraction pattern, and exclude it.
 
 Its edge is the sharpest feature of a pattern and would cause false spots, rings and a false centre. A stop is
-dark against the diffuse light of its own ring, or, where it covers whole rings about the beam, against the
-rings outside; it lies over the beam or next to it; and its edge is sharper than any valley of the diffuse
-light.
+dark relative to the diffuse intensity of its own rings, or, if it covers whole rings about the beam, relative
+to the rings outside. It lies over the beam or next to it, and its edge is sharper than any minimum of the
+diffuse intensity.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from .centre import Point, bin_pattern, unbin_centre
 Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
 
-#: Most pixels along an axis of the image in which the stop is searched.
+#: Largest number of pixels along an axis of the image in which the stop is searched.
 COARSE = 512
-#: A pixel is shaded if it has less than this share of its ring's light. Stops let through up to a fifth;
+#: A pixel is shaded if it has less than this fraction of its ring's intensity. Stops transmit up to a fifth;
 #: 0.4 to 0.6 give the same for `tests/core/saed/test_beam_stop.py`. Sweep on patterns: halved, nothing;
 #: doubled, the centre is found less well (0.98 -> 0.93).
 SHADED = 0.5
-#: Smoothing before the search, pixels of the coarse image; a border this wide plus `MARGIN` is left out.
+#: Smoothing before the search, pixels of the coarse image, and the number of pixels by which the region that
+#: was found is widened.
 SMOOTHING, MARGIN = 1.5, 3
-#: The diffuse light of a ring is this percentile of this many rings around it; powder rings do not raise it.
+#: The diffuse intensity of a ring is this percentile over this many neighbouring rings; powder rings do not
+#: raise it.
 LOW, WINDOW = 30, 25
-#: Least area of a stop as a share of the image, and how near it comes to the beam, as a share of the smaller
-#: side.
+#: Smallest area of a stop as a fraction of the image, and how near it comes to the beam, as a fraction of the
+#: shorter side.
 LEAST_AREA, NEAREST = 5e-4, 0.12
-#: Largest share of an image that a stop can cover.
+#: Largest fraction of an image that a stop can cover.
 MOST_AREA = 0.4
-#: Distance from the edge, coarse pixels, at which the light outside and inside is compared, and the least
-#: median ratio of outside to inside: light that decays without a stop has 1.0 to 1.3 there.
+#: Distance from the edge, coarse pixels, at which the intensities outside and inside are compared, and the
+#: smallest median ratio of outside to inside: an intensity that decays without a stop has 1.0 to 1.3 there.
 ACROSS, LEAST_RATIO = 4.0, 1.7
-#: A shaded pixel is darker than its ring by this many of the ring's own standard deviations.
+#: A shaded pixel is darker than its ring by at least this many standard deviations of the ring.
 LEAST_DEPTH = 2.5
-#: Rotations about the centre, degrees, through which shaded pixels take values from the rest of their ring.
+#: Rotations about the centre, degrees, tried in turn to fill shaded pixels from the open part of their ring.
 TURNS = (180, 120, 240, 90, 270, 60, 300, 150, 210, 30, 330)
 
 
@@ -56,11 +58,11 @@ class BeamStop:
 
     @property
     def share(self) -> float:
-        """Share of the image that it covers."""
+        """Fraction of the image that it covers."""
         return float(self.mask.mean())
 
     def moved(self, centre: Point, scale: Point, stretch: NDArray[np.float64]) -> BeamStop:
-        """The stop in a pattern from which a stretch (a matrix in g) about a centre was removed."""
+        """The stop after a distortion (a matrix in g) about a centre was removed from the pattern."""
         size = np.asarray(scale)
         matrix = stretch * size[None, :] / size[:, None]
         offset = np.asarray(centre) - matrix @ np.asarray(centre)
@@ -70,7 +72,7 @@ class BeamStop:
         return BeamStop(there > 0)
 
     def covers(self, place: Point, margin: float = 0.0) -> bool:
-        """Whether a place (y, x), pixels, lies under it, or nearer to it than a margin."""
+        """Whether a position (y, x), pixels, lies under the stop, or nearer to it than a margin."""
         ny, nx = self.mask.shape
         reach = int(np.ceil(margin)) + 1
         y, x = round(place[0]), round(place[1])
@@ -87,7 +89,7 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
     Parameters
     ----------
     image : ndarray, shape (ny, nx)
-        Grey levels, linear in the electrons.
+        Grey levels, linear in the number of electrons.
     centre : tuple of float, (y, x), pixels
         Centre of the pattern, to within a few pixels.
     """
@@ -116,7 +118,7 @@ def find_beam_stop(image: Image, centre: Point) -> BeamStop | None:
 
 
 def _rings(image: Image, ring: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and robust standard deviation of each ring; small rings get that of their neighbours."""
+    """Median and robust standard deviation of each ring; small rings take those of their neighbours."""
     order = np.argsort(ring, axis=None, kind="stable")
     values, counts = image.ravel()[order].astype(np.float64), np.bincount(ring.ravel())
     level, scatter = np.zeros(len(counts)), np.zeros(len(counts))
@@ -124,12 +126,12 @@ def _rings(image: Image, ring: NDArray[np.intp]) -> tuple[NDArray[np.float64], N
         if len(part):
             low, level[number], high = np.quantile(part, (0.16, 0.5, 0.84))
             scatter[number] = (high - low) / 2 if len(part) > 12 else 0.0
-    # a half-shaded ring scatters because of the stop itself: outer rings are more reliable
+    # a ring that is half shaded scatters because of the stop itself: rings further out are more reliable
     return level, np.minimum(scatter, ndimage.minimum_filter1d(np.maximum(scatter, 1e-12), 31))
 
 
 def _over_the_beam(shaded: Mask, radius: NDArray[np.float64]) -> Mask | None:
-    """The shaded region that lies over the beam or nearest to it."""
+    """The shaded regions that lie over the beam or near it, as one mask."""
     regions, count = ndimage.label(shaded)
     if not count:
         return None
@@ -144,14 +146,14 @@ def _over_the_beam(shaded: Mask, radius: NDArray[np.float64]) -> Mask | None:
 
 
 def _has_sharp_edge(light: Image, found: Mask) -> bool:
-    """Whether the light rises steeply all around a region, and not as it does between rings."""
+    """Whether the intensity rises steeply all around a region, unlike the change between rings."""
     outside = ndimage.distance_transform_edt(~found)
     inside = ndimage.distance_transform_edt(found)
     near = (np.abs(outside - ACROSS) < 0.75) & ~found
     under = (np.abs(inside - ACROSS) < 0.75) & found
     if not near.any() or not under.any():
         return False
-    # each place outside against the nearest one inside
+    # compare each position outside with the nearest one inside
     _, at = ndimage.distance_transform_edt(~under, return_indices=True)
     rows, columns = at[0][near], at[1][near]
     ratio = light[near] / np.maximum(light[rows, columns], 1e-6 * float(np.ptp(light)))
@@ -161,7 +163,7 @@ def _has_sharp_edge(light: Image, found: Mask) -> bool:
 def fill_stop(image: Image, stop: BeamStop, centre: Point) -> Image:
     """The pattern with the pixels under its stop replaced by pixels from elsewhere on their rings.
 
-    Nothing stands out there then, and background and scatter of a ring are those of its open part.
+    No peak is found there then, and the background and scatter of a ring are those of its open part.
     """
     filled = image.copy()
     rows, columns = np.nonzero(stop.mask)

@@ -1,11 +1,12 @@
-"""Centre of a diffraction pattern: where g = 0 lies, by the point symmetry of the pattern.
+"""Centre of a diffraction pattern: the position of g = 0, from the point symmetry of the pattern.
 
-A pattern looks the same when it is turned by 180 degrees about its centre c: I(x) = I(2c - x). The
-convolution of the image with itself therefore peaks at 2c. Normalised by what overlaps (Padfield, Masked
-object registration in the Fourier domain, IEEE Trans. Image Process. 21 (2012) 2706) it is a coefficient
-of correlation, which gives the approximate place; it includes the diffuse light, because a lattice alone is
-just as symmetric about each of its spots. The same convolution of the fine details then gives the place to a
-fraction of a pixel: products of noise with other noise do not bias it, and a beam stop has no counterpart.
+A pattern does not change when it is rotated by 180 degrees about its centre c: I(x) = I(2c - x). The
+convolution of the image with itself therefore peaks at 2c. Normalised by the overlap (Padfield, Masked
+object registration in the Fourier domain, IEEE Trans. Image Process. 21 (2012) 2706) it is a correlation
+coefficient, which gives the approximate position. It includes the diffuse intensity, because a lattice alone
+is
+just as symmetric about each of its spots. The same convolution of the fine details then gives the position to
+a fraction of a pixel: products of noise with other noise do not bias it, and a beam stop has no counterpart.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ Point = tuple[float, float]
 Image = NDArray[np.float32]
 CentreSource = Literal["given", "file", "symmetry", "pairs of spots"]
 
-#: Most pixels per axis for the search in the whole image, and for the details.
+#: Largest number of pixels per axis for the search in the whole image, and for the details.
 COARSE, FINE = 384, 2048
-#: Least share of the image that must overlap with itself turned about a centre.
+#: Smallest fraction of the image that must overlap with the image rotated about a centre.
 LEAST_OVERLAP = 0.15
-#: Least correlation of the image with itself turned by 180 degrees.
+#: Smallest correlation of the image with itself rotated by 180 degrees.
 LEAST_SYMMETRY = 0.3
 #: Largest distance, in pixels, by which the symmetry may move a given or roughly found centre.
 REACH = 6
@@ -37,7 +38,7 @@ REACH = 6
 DETAIL = 6.0
 #: The peak of the details' convolution must stand out by this many times its scatter.
 LEAST_PEAK = 6.0
-#: If the noise correlates with itself, turned by 180 degrees, by more than this, +g and -g are one datum.
+#: If the noise correlates with itself, rotated by 180 degrees, by more than this, +g and -g are one datum.
 SAME_NOISE = 0.9
 #: Uncertainty, in pixels, of a centre that the details do not confirm.
 UNCONFIRMED_SIGMA = 3.0
@@ -45,18 +46,18 @@ UNCONFIRMED_SIGMA = 3.0
 
 @dataclass(frozen=True, slots=True)
 class PatternCentre:
-    """Where g = 0 lies in an image.
+    """Position of g = 0 in an image.
 
     Attributes
     ----------
     position : tuple of float, (y, x), pixels
-        May lie outside of the image.
+        May lie outside the image.
     sigma : float, pixels
         Standard uncertainty along either axis.
     source : {"given", "file", "symmetry", "pairs of spots"}
         Where the centre comes from.
     symmetry : float
-        Correlation of the image with itself turned about the centre by 180 degrees; 1 is perfect, 0 if
+        Correlation of the image with itself rotated by 180 degrees about the centre; 1 is perfect, 0 if
         nothing overlaps.
     """
 
@@ -67,14 +68,14 @@ class PatternCentre:
 
 
 def pattern_pixels(pixels: NDArray[Any], name: str) -> Image:
-    """Pixels of a pattern in float32, compressed so that spots and diffuse light have similar weight.
+    """Pixels of a pattern in float32, compressed so that spots and diffuse intensity have similar weight.
 
     The result is asinh((I - median) / spread), which is linear in the noise and logarithmic in spots.
 
     Raises
     ------
     ValueError
-        If more than 1 % of the pixels are NaN or infinite, or all are the same.
+        If more than 1 % of the pixels are NaN or infinite, or all are equal.
     """
     image = np.asarray(pixels, np.float64)
     bad = ~np.isfinite(image)
@@ -100,8 +101,8 @@ def find_centre(
     image : ndarray, shape (ny, nx)
         From `pattern_pixels`.
     start : tuple of float, (y, x), pixels, optional
-        Centre from the user or the file; then only the neighbourhood is searched, and the place is kept
-        where no symmetry is found.
+        Centre from the user or the file; then only its neighbourhood is searched, and it is kept if no
+        symmetry is found there.
     source : {"given", "file", "symmetry"}
         Where `start` comes from.
     hidden : ndarray of bool, shape (ny, nx), optional
@@ -116,7 +117,7 @@ def find_centre(
         start, symmetry = _most_symmetric(image, hidden)
         if symmetry < LEAST_SYMMETRY:
             raise ValueError(
-                "the pattern has no centre of symmetry inside the image: give the place of the direct beam"
+                "the pattern has no centre of symmetry inside the image: give the position of the direct beam"
                 " in pixels (y, x)"
             )
     rough = PatternCentre(start, UNCONFIRMED_SIGMA, source, _symmetry_at(image, start, hidden=hidden))
@@ -129,13 +130,13 @@ def find_centre(
 
 
 def _most_symmetric(image: Image, hidden: NDArray[np.bool_] | None) -> tuple[Point, float]:
-    """Centre of the largest correlation of the image with itself turned, to a few pixels."""
+    """Centre at which the image correlates best with itself rotated, to a few pixels, and the correlation."""
     factor = max(1, -(-max(image.shape) // COARSE))
     smooth = ndimage.gaussian_filter(bin_pattern(image, factor), 1.0)
     seen = None if hidden is None else bin_pattern((~hidden).astype(np.float32), factor) > 0.99
     correlation, overlap = _self_correlation(smooth, seen)
     correlation[overlap < LEAST_OVERLAP * smooth.size] = -1.0
-    # Fisher's measure of how unlikely a correlation is: a small overlap may be alike by chance
+    # Fisher's measure of how unlikely a correlation is: a small overlap may be similar by chance
     weight = np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(overlap)
     y, x = np.unravel_index(int(np.argmax(weight)), weight.shape)
     return unbin_centre((float(y) / 2, float(x) / 2), factor), float(correlation[y, x])
@@ -144,7 +145,7 @@ def _most_symmetric(image: Image, hidden: NDArray[np.bool_] | None) -> tuple[Poi
 def _self_correlation(
     image: Image, seen: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Correlation of an image with itself turned about every half pixel, and how many pixels overlap."""
+    """Correlation of an image with itself rotated about every half pixel, and how many pixels overlap."""
     ones = np.ones(image.shape) if seen is None else seen.astype(np.float64)
     values = (image.astype(np.float64) - image.mean(dtype=np.float64)) * ones
     overlap = np.maximum(np.rint(_convolution(ones, ones)), 1.0)
@@ -202,18 +203,18 @@ def _details(image: Image, hidden: NDArray[np.bool_] | None) -> Image:
 
 
 def _peak(values: NDArray[np.float64], scatter: float) -> tuple[Point, float]:
-    """Maximum of 3 x 3 values as (y, x) from their middle, and its sigma if they scatter."""
+    """Position (y, x) of the maximum of 3 x 3 values, from their centre, and its sigma from their scatter."""
     shifts, sigmas = [], []
     for line in (values[:, 1], values[1]):
         curvature = 2 * line[1] - line[0] - line[2]
         shifts.append(float((line[2] - line[0]) / (2 * curvature)) if curvature > 0 else 0.0)
-        # a parabola's slope from two neighbours that scatter, over its curvature
+        # slope of a parabola from two neighbours that scatter, divided by its curvature
         sigmas.append(scatter / (np.sqrt(2) * curvature) if curvature > 0 else 2 * UNCONFIRMED_SIGMA)
     return (shifts[0], shifts[1]), float(max(sigmas))
 
 
 def bin_pattern(image: Image, factor: int) -> Image:
-    """Means of square blocks of pixels."""
+    """Mean values of square blocks of pixels."""
     ny, nx = (n // factor * factor for n in image.shape)
     blocks = image[:ny, :nx].reshape(ny // factor, factor, nx // factor, factor)
     means: Image = blocks.mean(axis=(1, 3))
@@ -221,7 +222,7 @@ def bin_pattern(image: Image, factor: int) -> Image:
 
 
 def unbin_centre(point: Point, factor: float) -> Point:
-    """Convert a position on the binned image to a position on the image."""
+    """Convert a position in the binned image to a position in the full image."""
     return (point[0] + 0.5) * factor - 0.5, (point[1] + 0.5) * factor - 0.5
 
 
@@ -233,7 +234,7 @@ def is_mirrored(image: Image, centre: Point) -> bool:
 def _symmetry_at(
     image: Image, centre: Point, smoothing: float = 1.0, hidden: NDArray[np.bool_] | None = None
 ) -> float:
-    """Correlation with itself turned about the nearest half pixel; 0 where too little overlaps."""
+    """Correlation with itself rotated about the nearest half pixel; 0 if too little overlaps."""
     slices = []
     for n, middle in zip(image.shape, centre, strict=True):
         twice = round(2 * middle)

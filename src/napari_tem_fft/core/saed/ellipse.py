@@ -1,8 +1,9 @@
-"""Ellipse of a pattern's rings: how much the lenses stretch it, and the pattern without that.
+"""Ellipse of a pattern's rings: their distortion by the lenses, and the pattern without it.
 
-A stretch by 1 + e in one direction and 1 / (1 + e) across shifts a ring by e cos 2(phi - phi_0) of its
-radius, the same for all rings. On a logarithmic scale of radii this is one shift for the whole profile of a
-sector, which is found by correlation with the mean of all sectors.
+A distortion by 1 + e in one direction and 1 / (1 + e) perpendicular to it shifts a ring by e cos 2(phi -
+phi_0)
+of its radius, by the same factor for all rings. On a logarithmic scale of radii this is one shift of a
+sector's whole profile, which is found by correlation with the mean of all sectors.
 """
 
 from __future__ import annotations
@@ -19,26 +20,26 @@ from .peaks import nan_median
 
 Image = NDArray[np.float32]
 
-#: Sectors in half a turn (opposite ones are combined), and samples across each.
+#: Sectors in half a circle (opposite ones are combined), and samples across each.
 SECTORS, ACROSS = 18, 24
 #: Samples of the logarithm of the radius.
 SAMPLES = 1024
-#: Largest shift that is searched, as a share of the radius, and number of fitting rounds.
+#: Largest shift that is searched, as a fraction of the radius, and number of fitting rounds.
 MOST, ROUNDS = 0.06, 4
-#: Least share of the sectors in which rings must be visible.
+#: Smallest fraction of the sectors in which rings must be visible.
 FEWEST = 0.6
-#: Least correlation of a sector's rings with the mean.
+#: Smallest correlation of a sector's rings with the mean.
 LEAST_ALIKE = 0.35
-#: Features of a profile smoother than this many samples are not rings.
+#: Features of a profile that are smoother than this many samples are not rings.
 BROAD = 40.0
-#: Ellipticities (long over short axis - 1) below this, or below this many standard uncertainties, are not
-#: reported.
+#: Ellipticities (long axis over short axis, minus 1) below this, or below this many standard uncertainties,
+#: are not reported.
 LEAST_SAID, LEAST_SIGMA = 0.004, 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class RingEllipse:
-    """How a pattern's rings are stretched.
+    """Elliptic distortion of a pattern's rings.
 
     Attributes
     ----------
@@ -60,10 +61,10 @@ class RingEllipse:
         return self.ellipticity > max(LEAST_SAID, LEAST_SIGMA * self.sigma)
 
     def stretch(self) -> NDArray[np.float64]:
-        """Matrix, in (y, x), by which a true g becomes the recorded one; it keeps areas."""
+        """Matrix, in (y, x), that transforms a true g into the recorded one; it preserves areas."""
         half = 0.5 * np.log1p(self.ellipticity)
         phi = np.radians(self.azimuth)
-        along = np.array([-np.sin(phi), np.cos(phi)])  # y goes down
+        along = np.array([-np.sin(phi), np.cos(phi)])  # y points down
         parallel = np.outer(along, along)
         matrix: NDArray[np.float64] = np.exp(half) * parallel + np.exp(-half) * (np.eye(2) - parallel)
         return matrix
@@ -72,7 +73,7 @@ class RingEllipse:
 def fit_ellipse(
     image: Image, centre: Point, scale: Point, limits: Point, stop: BeamStop | None = None
 ) -> RingEllipse | None:
-    """The ellipse of a pattern's rings; None where there are no rings all around.
+    """The ellipse of a pattern's rings; None if the rings are not visible all around.
 
     Parameters
     ----------
@@ -112,7 +113,7 @@ def fit_ellipse(
 def _sector_profiles(
     image: Image, centre: Point, scale: Point, limits: Point, stop: BeamStop | None
 ) -> NDArray[np.float64]:
-    """Median of each sector and its opposite against ln |g|, which spots do not raise; NaN where unknown."""
+    """Median, which spots do not raise, of each sector and its opposite against ln |g|; NaN where unknown."""
     g = np.geomspace(*limits, SAMPLES)
     width = np.pi / SECTORS
     profiles = np.full((SECTORS, SAMPLES), np.nan)
@@ -130,7 +131,7 @@ def _sector_profiles(
 
 
 def _without_background(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rings of each sector in units of the background's root, zero where unknown."""
+    """Rings of each sector in units of the square root of the background; zero where unknown."""
     known = np.isfinite(profiles)
     filled = np.where(known, profiles, 0.0)
     weight = ndimage.gaussian_filter1d(known.astype(float), BROAD, axis=1)
@@ -142,7 +143,7 @@ def _without_background(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sharpest(rings: NDArray[np.float64], cosines: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """The stretch (of cos and sin) with which the mean of all sectors has the sharpest rings."""
+    """Distortion (coefficients of cos and sin) at which the mean of all sectors has the sharpest rings."""
     spectrum = np.fft.rfft(rings, axis=1)
     frequency = np.fft.rfftfreq(rings.shape[1])
     trial = np.arange(-MOST, MOST + 1e-9, 0.004)
@@ -164,7 +165,7 @@ def _moved(ring: NDArray[np.float64], samples: float) -> NDArray[np.float64]:
 
 
 def _shift_of(mean: NDArray[np.float64], ring: NDArray[np.float64], reach: int) -> tuple[float, float]:
-    """How far a profile has to be moved further to lie on the mean, samples, and how alike they are then."""
+    """Further shift of a profile that aligns it with the mean, samples, and their correlation after it."""
     norm = float(np.sqrt(np.sum(mean**2) * np.sum(ring**2)))
     if norm == 0:
         return 0.0, 0.0
@@ -190,7 +191,7 @@ def _fit(
 
 
 def without_ellipse(image: Image, centre: Point, scale: Point, ellipse: RingEllipse) -> Image:
-    """The pattern as it would be without the stretch, resampled about its centre."""
+    """The pattern without the distortion, resampled about its centre."""
     size = np.asarray(scale)
     matrix = ellipse.stretch() * size[None, :] / size[:, None]  # from frequencies to pixels
     offset = np.asarray(centre) - matrix @ np.asarray(centre)

@@ -1,7 +1,7 @@
-"""Measure a stored diffraction pattern or FFT in 1/nm directly: centre, radial profile, spots.
+"""Measure a stored diffraction pattern or FFT directly in 1/nm: centre, radial profile, spots.
 
-It is never transformed again. Rings and spots give d = 1/|g| by the image's scale in 1/nm per pixel. The
-scale's own uncertainty (of the camera length) is given separately from the uncertainty of each fit.
+It is not transformed again. Rings and spots give d = 1/|g| by the image's scale in 1/nm per pixel. The
+uncertainty of the scale itself (of the camera length) is stated separately from the uncertainty of each fit.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from .centre import (
 from .ellipse import RingEllipse, fit_ellipse, without_ellipse
 from .peaks import PatternSpot, centre_of_pairs, find_peaks, paired, spots_of
 
-#: Neighbouring pixels of a camera share their electrons: this many count as one datum in a ring's mean.
+#: Neighbouring pixels of a camera share electrons: this many pixels count as one datum in a ring's mean.
 CORRELATED = 2.0
-#: Fewest pixels of a ring.
+#: Smallest number of pixels in a ring.
 FEWEST = 8
-#: A ring is measured if a beam stop leaves at least this share of it open.
+#: A ring is measured if a beam stop leaves at least this fraction of it open.
 LEAST_OPEN = 0.4
-#: A single spot narrower than this (standard deviation, pixels) is a hot pixel or a cosmic ray.
+#: An unpaired spot narrower than this (standard deviation, pixels) is a hot pixel or a cosmic ray.
 SPIKE = 0.55
 
 _GIVEN: CentreSource = "given"
@@ -63,7 +63,7 @@ class PatternParams(WithinLimits):
         unit="nm",
         low=0.1,
         high=50.0,
-        help="Larger ones are not looked for; the direct beam lies beyond.",
+        help="Larger d-spacings are not searched for; the direct beam lies beyond.",
     )
     false_alarms: float = param(
         0.01,
@@ -76,7 +76,7 @@ class PatternParams(WithinLimits):
     correct_ellipse: bool = param(
         False,
         "correct ellipse",
-        help="Resample a pattern of which the rings are elliptic so that they are round.",
+        help="Resample a pattern with elliptic rings so that they are round.",
     )
     profile: ProfileParams = field(default_factory=ProfileParams)
 
@@ -97,15 +97,15 @@ class PatternMeasurement:
     params : PatternParams
     centre : PatternCentre
     mirrored : bool
-        Whether -g is a copy of +g, as in a transform of a real image: then a pair of spots is one datum.
+        Whether -g is a copy of +g, as in a transform of a real image; then a pair of spots is one datum.
     spots : tuple of PatternSpot
-        By rising |g|, numbered from 1.
+        In order of rising |g|, numbered from 1.
     profile : RadialProfile
-        Mean grey level against g, with its peaks (rings).
+        Mean grey level as a function of g, with its peaks (rings).
     stop : BeamStop, optional
-        The beam stop; spots under it, and its part of the rings, are left out.
+        The beam stop; spots under it, and the part of the rings that it covers, are left out.
     ellipse : RingEllipse, optional
-        How the recorded rings are stretched, where there are rings all around; before a correction.
+        Distortion of the recorded rings, before a correction; None if they are not visible all around.
     warnings : tuple of str
     """
 
@@ -131,15 +131,15 @@ def measure_pattern(
         With a calibration in 1/nm.
     params : PatternParams, optional
     centre : tuple of float, (y, x), pixels, optional
-        Place of the direct beam; without it the file's, and without that the pattern's own symmetry. The
-        symmetry moves it by a few pixels at most.
+        Position of the direct beam. By default it is taken from the file, or else from the pattern's own
+        symmetry. The symmetry shifts a given position by a few pixels at most.
 
     Raises
     ------
     CalibrationError
         If the image is not calibrated in 1/nm.
     ValueError
-        If it has no centre of symmetry and none is given, or cannot be measured.
+        If it has no centre of symmetry and none is given, or if it cannot be measured.
     """
     params = params or PatternParams()
     scale = _scale(pattern)
@@ -176,7 +176,7 @@ def _stop_words(stop: BeamStop | None) -> tuple[str, ...]:
     if stop is None:
         return ()
     share = f"{stop.share:.1%}"
-    return (f"a beam stop covers {share} of the pattern: what lies under it and by its edge is left out",)
+    return (f"a beam stop covers {share} of the pattern: what lies under it and at its edge is left out",)
 
 
 def _ellipse_words(ellipse: RingEllipse | None, params: PatternParams) -> tuple[str, ...]:
@@ -200,7 +200,7 @@ def pattern_profile(
     params: ProfileParams,
     stop: BeamStop | None = None,
 ) -> RadialProfile:
-    """Mean grey level of each ring against g, with background and fitted peaks.
+    """Mean grey level of each ring as a function of g, with background and fitted peaks.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def pattern_profile(
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
     stop : BeamStop, optional
-        Its pixels are left out.
+        Beam stop, whose pixels are left out.
     """
     radius = _radius(image.shape, centre, scale)
     width = min(max(params.ring, max(scale)), (limits[1] - limits[0]) / 8)
@@ -222,7 +222,7 @@ def pattern_profile(
     ring = np.minimum(((at - edges[0]) / width).astype(np.intp), len(edges) - 2)
     counts = np.bincount(ring, minlength=len(edges) - 1)
     full = counts >= min(FEWEST, counts.max())
-    if stop is not None:  # the open part of a ring that is nearly all shaded is the edge of the stop
+    if stop is not None:  # the open part of a ring that is mostly shaded shows only the edge of the stop
         at_all = np.minimum(((radius[searched] - edges[0]) / width).astype(np.intp), len(edges) - 2)
         full &= counts >= LEAST_OPEN * np.bincount(at_all, minlength=len(edges) - 1)
     g, mean = (np.bincount(ring, v, len(counts))[full] / counts[full] for v in (at, values))
@@ -236,7 +236,7 @@ def pattern_profile(
     peaks = tuple(
         peak
         for peak in fitted_peaks("pattern", g, mean - background, error, params.peak_significance)
-        # a rise next to a stop, with unknown light below, is no peak: its other side is not visible
+        # a rise next to a stop is no peak: what lies below it, on its other side, is not visible
         if first_open <= limits[0] + width or peak.g - first_open > 2.5 * peak.width + 4 * width
     )
     return RadialProfile("pattern", g, mean, background, peaks)
@@ -262,11 +262,11 @@ def _scale(pattern: Micrograph) -> Point:
 def _centre_and_stop(
     pattern: Micrograph, compressed: NDArray[np.float32], image: NDArray[np.float32], given: Point | None
 ) -> tuple[PatternCentre, BeamStop | None, tuple[str, ...]]:
-    """The centre and the beam stop. Each needs the other, so the stop is found with a rough centre first."""
+    """The centre and the beam stop: each needs the other, so the stop is found with a rough centre first."""
     try:
         found, warnings = _centre(pattern, compressed, given)
     except ValueError:
-        # the stop may be what spoils the symmetry: the brightest light is about the beam
+        # the stop may spoil the symmetry: assume that the brightest region is around the beam
         light = ndimage.gaussian_filter(compressed, min(compressed.shape) / 24)
         y, x = np.unravel_index(int(np.argmax(light)), light.shape)
         stop = find_beam_stop(image, (float(y), float(x)))
@@ -274,7 +274,7 @@ def _centre_and_stop(
             raise
         found, warnings = _centre(pattern, compressed, given, stop.mask)
     if is_mirrored(compressed, found.position):
-        return found, None, warnings  # a transform, before which there is no stop
+        return found, None, warnings  # a transform contains no beam stop
     stop = find_beam_stop(image, found.position)
     if stop is not None:
         found, warnings = _centre(pattern, compressed, given, stop.mask)
@@ -304,20 +304,20 @@ def _centre(
 
 
 def _doubts(centre: PatternCentre) -> tuple[str, ...]:
-    """Warnings about a centre that neither details nor pairs of spots confirm."""
+    """Warnings about a centre that neither fine details nor pairs of spots confirm."""
     if centre.sigma < UNCONFIRMED_SIGMA or centre.source == _GIVEN:
         return ()
     source = "the diffuse light" if centre.source == _SYMMETRY else "the file"
     return (
         f"only {source} determines the centre, which is uncertain by {centre.sigma:g} pixels or more: give"
-        " the place of the direct beam",
+        " the position of the direct beam",
     )
 
 
 def _by_the_file(
     image: NDArray[np.float32], origin: Point, hidden: NDArray[np.bool_] | None = None
 ) -> tuple[PatternCentre, tuple[str, ...]]:
-    """The file's centre, or the centre of the pattern's own symmetry where it contradicts the file."""
+    """The centre from the file, or from the pattern's own symmetry if it contradicts the file."""
     inside = all(0 <= o <= n - 1 for o, n in zip(origin, image.shape, strict=True))
     if inside:
         found = find_centre(image, origin, _FILE, hidden)
@@ -338,7 +338,7 @@ def _by_the_file(
 
 
 def _grey_levels(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Grey levels minus their median, so that a pedestal of millions does not cost precision."""
+    """Grey levels minus their median, so that an offset of millions does not cost precision."""
     image = np.asarray(pixels, np.float64)
     finite = np.isfinite(image)
     level = float(np.median(image[finite]))
@@ -348,7 +348,7 @@ def _grey_levels(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 def _limits(
     shape: tuple[int, ...], centre: Point, scale: Point, params: PatternParams, name: str
 ) -> tuple[float, float]:
-    """Lowest and highest |g| that are measured: by the parameters, and by the image's field."""
+    """Lowest and highest |g| to be measured, from the parameters and the image's field of view."""
     corners = [(y, x) for y in (0, shape[0] - 1) for x in (0, shape[1] - 1)]
     reach = max(float(np.hypot((y - centre[0]) * scale[0], (x - centre[1]) * scale[1])) for y, x in corners)
     low, high = max(1 / params.d_max, 3 * max(scale)), min(1 / params.d_min, reach)

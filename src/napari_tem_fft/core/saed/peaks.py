@@ -1,10 +1,11 @@
 """Peaks of a diffraction pattern above the noise of their ring, and their pairs at +g and -g.
 
-A pattern's grey levels follow no known law (counts with a gain, a modulus, its logarithm), so the law is
-taken from the pattern: the background at a pixel is the median of an arc of its own ring, short enough
-that rings made elliptic by the lenses stay inside; the scatter is the arc's median deviation; and the tail
-is exponential from the 90 % to the 99 % quantile of all pixels on. That is exact for the power spectrum of
-noise and overstates the false alarms of counts.
+A pattern's grey levels follow no known distribution (counts with a gain, a modulus, its logarithm), so the
+distribution is estimated from the pattern. The background at a pixel is the median of an arc of its own ring,
+short enough that rings made elliptic by the lenses stay inside. The scatter is the arc's median deviation.
+The
+tail is assumed to be exponential, through the 90 % and 99 % quantiles of all pixels. That is exact for the
+power spectrum of noise and overestimates the false alarms of counts.
 
 In a recorded pattern +g and -g are two data (in a transform of a real image they are one). Half their
 difference is g whatever the centre is, and half their sum is the centre.
@@ -26,30 +27,30 @@ from .centre import PatternCentre, Point, bin_pattern, unbin_centre
 
 Image = NDArray[np.float32]
 
-#: Length of the arcs, pixels, and fewest arcs per ring.
+#: Length of the arcs, pixels, and smallest number of arcs per ring.
 ARC, FEWEST_ARCS = 48.0, 6
 #: Samples per arc.
 SAMPLES = 24
 #: Rings, of one pixel each, over which the scatter is averaged.
 #: Set by hand. Sweep on patterns: halved, error of d 0.008 -> 0.007 %; doubled, 0.009 %.
 SCATTER_RINGS = 7
-#: Least scatter of an arc, as a share of the band's: an arc of saturated pixels has none.
+#: Smallest scatter of an arc, as a fraction of the band's: an arc of saturated pixels has none.
 LEAST_SCATTER = 0.05
-#: Quantiles from which the tail is continued.
+#: Quantiles from which the tail is extrapolated.
 #: Set by hand. Sweep on patterns: halved, nothing; doubled, fails (quantiles above 1).
 TAIL = (0.90, 0.99)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatternNoise:
-    """How far each pixel stands out of its ring.
+    """Significance of each pixel above its ring.
 
     Attributes
     ----------
     significance : ndarray, shape (ny, nx)
         (I - background) / scatter.
     knee, decay : float
-        The probability that noise gives more than s is 0.01 exp(-(s - knee) / decay) for s above the knee.
+        The probability that noise exceeds s is 0.01 exp(-(s - knee) / decay) for s above the knee.
     """
 
     significance: Image
@@ -57,11 +58,11 @@ class PatternNoise:
     decay: float
 
     def log_tail(self, significance: float) -> float:
-        """ln of the probability that noise gives more than this at one pixel."""
+        """ln of the probability that noise exceeds this significance at one pixel."""
         return float(np.log(1 - TAIL[1])) - (significance - self.knee) / self.decay
 
     def threshold(self, false_alarms: float) -> float:
-        """Significance that noise exceeds this many times in the image."""
+        """Significance that noise is expected to exceed this many times in the image."""
         tests = self.significance.size
         excess = float(np.log((1 - TAIL[1]) * tests / false_alarms))
         return self.knee + self.decay * max(excess, 0.0)
@@ -100,7 +101,7 @@ def pattern_noise(image: Image, centre: Point, scale: Point, low: float, high: f
 
 
 def _band_edges(low: float, high: float) -> list[float]:
-    """Radii between which all rings are cut into the same number of arcs: each a third above the last."""
+    """Radii of bands whose rings have the same number of arcs; each is a third larger than the one before."""
     edges = [float(np.floor(low))]
     while edges[-1] <= high:
         edges.append(float(np.ceil(max(edges[-1] * 4 / 3, edges[-1] + 12))))
@@ -110,7 +111,7 @@ def _band_edges(low: float, high: float) -> list[float]:
 def _band(
     image: Image, centre: Point, stretch: Point, inner: float, outer: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and scatter of half-overlapping arcs, shape (rings, 2 arcs), one ring beyond either edge."""
+    """Median and scatter of half-overlapping arcs, shape (rings, 2 arcs), with one more ring each side."""
     arcs = max(FEWEST_ARCS, round(np.pi * (inner + outer) / ARC))
     radii = np.maximum(np.arange(inner - 1, outer + 2), 0.0)[:, None]
     angles = 2 * np.pi * (np.arange(arcs * SAMPLES) + 0.5)[None, :] / (arcs * SAMPLES)
@@ -126,9 +127,9 @@ def _band(
 
 
 def _of_arcs(values: NDArray[np.float64], arcs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and median deviation of arcs and of those that begin in their middles, in turn.
+    """Median and median deviation of arcs, alternating with arcs that start at their middles.
 
-    Arcs outside of the image take the values of their ring, rings outside those of their neighbours.
+    Arcs outside the image take the values of their ring; rings outside it take those of their neighbours.
     """
     both = np.stack([values, np.roll(values, -SAMPLES // 2, axis=1)], axis=1)
     pieces = both.reshape(len(values), 2, arcs, SAMPLES).transpose(0, 2, 1, 3)
@@ -141,8 +142,8 @@ def _of_arcs(values: NDArray[np.float64], arcs: int) -> tuple[NDArray[np.float64
 
 
 def nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median along the last axis without NaN; there is at least one number in each row."""
-    ordered = np.sort(values, axis=-1)  # NaN comes last
+    """Median along the last axis without NaN; each row must have at least one number."""
+    ordered = np.sort(values, axis=-1)  # NaN is sorted to the end
     count = np.isfinite(values).sum(axis=-1)
     low, high = ((count - 1) // 2)[..., None], (count // 2)[..., None]
     return np.asarray(
@@ -151,7 +152,7 @@ def nan_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _complete(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unknown arcs filled with the mean of the known ones of their ring, unknown rings from the next ones."""
+    """Fill unknown arcs with the mean of the known arcs of their ring, or of the nearest known rings."""
     known = np.isfinite(table)
     count = known.sum(axis=1)
     means = np.where(known, table, 0.0).sum(axis=1) / np.maximum(count, 1)
@@ -165,9 +166,9 @@ def _complete(table: NDArray[np.float64]) -> NDArray[np.float64]:
 def _look_up(
     table: NDArray[np.float64], ring: NDArray[np.float32], turn: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Values between the rings and between the middles of the arcs."""
+    """Interpolate between the rings and between the middles of the arcs."""
     wrapped = np.concatenate([table[:, -1:], table, table[:, :1]], axis=1)
-    column = turn * table.shape[1]  # column 1 is the first arc, whose middle lies half an arc after angle 0
+    column = turn * table.shape[1]  # column 1 is the first arc, whose middle is half an arc after angle 0
     found: NDArray[np.float32] = ndimage.map_coordinates(
         wrapped, [ring, column], order=1, mode="nearest", output=np.float32
     )
@@ -180,18 +181,18 @@ def _tail(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(high), max(float(decay), 1e-3)
 
 
-#: Smoothing, in pixels, for the search of sharp peaks and of broad ones.
+#: Smoothing, in pixels, for the search of sharp peaks and of broad peaks.
 SMOOTHING = (1.0, 3.0)
 #: Images smaller than this are not searched for broad peaks.
 SMALLEST_FOR_BROAD = 128
-#: Most peaks that are fitted; a pattern with more consists of rings of grains, measured by its profile.
+#: Largest number of fitted peaks; a pattern with more consists of spotty rings, measured by its profile.
 MOST_PEAKS = 800
-#: Largest half width of a peak at half height, pixels.
+#: Largest half width of a peak at half its height, pixels.
 #: Set by hand. Sweep on patterns: halved, error of d 0.008 -> 0.010 %; doubled, nothing.
 LARGEST = 24
 #: A fit that ends further than this, in half widths, from its start is rejected.
 DRIFT = 1.5
-#: Least uncertainty of a fitted place, pixels.
+#: Smallest uncertainty of a fitted position, pixels.
 SMALLEST_SIGMA = 0.02
 #: An image that is smoothed by more than this, pixels, is binned first.
 FINEST = 1.5
@@ -204,7 +205,7 @@ Candidate = tuple[float, float, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A local maximum, fitted.
+    """A fitted local maximum.
 
     Attributes
     ----------
@@ -214,11 +215,11 @@ class Peak:
     width : float, pixels
         Standard deviation of the fitted Gaussian.
     height : float
-        Above its surroundings, in the image's grey levels.
+        Height above its surroundings, in the image's grey levels.
     significance : float
-        Over the scatter of its ring, where it was found.
+        Height over the scatter of its ring, where it was found.
     log_false_alarm : float
-        ln of the probability that noise alone gives as much at one pixel.
+        ln of the probability that noise alone exceeds this significance at one pixel.
     """
 
     position: Point
@@ -243,7 +244,7 @@ def find_peaks(
     limits : tuple of float, 1/nm
         Lowest and highest |g|.
     false_alarms : float
-        Expected number in a pattern of noise.
+        Expected number of maxima in a pattern that has only noise.
     """
     seen = [s for s in SMOOTHING if s == SMOOTHING[0] or min(image.shape) >= SMALLEST_FOR_BROAD]
     candidates: list[Candidate] = []
@@ -287,7 +288,7 @@ def _maxima(
 
 
 def _fit_peak(image: Image, candidates: Sequence[Candidate]) -> Iterator[Peak]:
-    """Fits of the candidates, leaving out those that lie on a spot that was fitted before."""
+    """Fit the candidates, leaving out those that lie on a spot that was already fitted."""
     taken: list[Peak] = []
     for significance, log_tail, y, x in candidates:
         if any(np.hypot(y - p.position[0], x - p.position[1]) < 2.5 * p.width + 1.5 for p in taken):
@@ -299,7 +300,7 @@ def _fit_peak(image: Image, candidates: Sequence[Candidate]) -> Iterator[Peak]:
 
 
 def fit_peak(image: Image, near: tuple[int, int]) -> Peak | None:
-    """Round Gaussian on a sloping plane through a maximum; None if there is none after all."""
+    """Fit a round Gaussian on a sloping plane to a maximum; None if the fit finds no peak."""
     half_width = _half_width(image, near)
     reach = max(3, int(np.ceil(2.2 * half_width)) + 1)
     y0, x0 = max(near[0] - reach, 0), max(near[1] - reach, 0)
@@ -321,12 +322,12 @@ def fit_peak(image: Image, near: tuple[int, int]) -> Peak | None:
 def _gaussian_through(
     levels: NDArray[np.float64], corner: Point, width: float
 ) -> tuple[tuple[float, float, float, float], float] | None:
-    """Place (y, x), height and width of a Gaussian of about height 1 near 0, and sigma of the place.
+    """Position (y, x), height and width of a Gaussian of about height 1 near 0, and sigma of the position.
 
     Parameters
     ----------
     corner : tuple of float, (y, x), pixels
-        Place of the first pixel.
+        Position of the first pixel.
     width : float, pixels
         Initial value of the width.
     """
@@ -347,7 +348,7 @@ def _gaussian_through(
 
 
 def _half_width(image: Image, near: tuple[int, int]) -> float:
-    """Radius, in pixels, of the connected region above half of a maximum's height."""
+    """Radius, in pixels, of the connected region above half the height of a maximum."""
     reach = 2 * LARGEST
     y0, x0 = max(near[0] - reach, 0), max(near[1] - reach, 0)
     part = image[y0 : near[0] + reach + 1, x0 : near[1] + reach + 1]
@@ -360,7 +361,8 @@ def _half_width(image: Image, near: tuple[int, int]) -> float:
     return float(np.clip(np.sqrt(area / np.pi), 0.7, LARGEST))
 
 
-#: Partners lie opposite to within this many pixels, or this many standard uncertainties.
+#: Two peaks are partners if they lie opposite to within this many pixels plus this many standard
+#: uncertainties.
 OPPOSITE, OPPOSITE_SIGMAS = 3.0, 5.0
 
 
@@ -371,9 +373,9 @@ class PatternSpot(Spot):
     Attributes
     ----------
     positions : tuple of (y, x), pixels
-        Where it was seen: at +g, and at -g if there are two positions.
+        Where it was seen: at +g, and also at -g if there are two positions.
     height : float
-        Above its surroundings, in the image's grey levels; the mean where there are two.
+        Height above its surroundings, in the image's grey levels; the mean if there are two positions.
     """
 
     positions: tuple[Point, ...] = ()
@@ -381,12 +383,12 @@ class PatternSpot(Spot):
 
     @property
     def paired(self) -> bool:
-        """Whether it was seen at +g and at -g, so that it does not depend on the centre."""
+        """Whether it was seen at both +g and -g, so that it does not depend on the centre."""
         return len(self.positions) == 2
 
 
 def paired(peaks: Sequence[Peak], centre: PatternCentre) -> list[tuple[Peak, ...]]:
-    """Each peak with the one opposite to it, where there is one; the most significant first."""
+    """Each peak together with its opposite peak, if there is one; the most significant first."""
     if not peaks:
         return []
     places = np.array([peak.position for peak in peaks])
@@ -408,7 +410,7 @@ def paired(peaks: Sequence[Peak], centre: PatternCentre) -> list[tuple[Peak, ...
 
 
 def centre_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -> PatternCentre:
-    """The centre from the middles of all pairs, if it is more precise than the known centre."""
+    """The centre from the midpoints of all pairs, if it is more precise than the known centre."""
     pairs = [group for group in groups if len(group) == 2]
     if not pairs:
         return centre
@@ -426,7 +428,7 @@ def centre_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -
 
 
 def scatter_of_pairs(groups: Sequence[tuple[Peak, ...]], centre: PatternCentre) -> float:
-    """Ratio of the scatter of the middles of the pairs to their fitted uncertainties; at least 1."""
+    """Ratio of the scatter of the midpoints of the pairs to their fitted uncertainties; at least 1."""
     pairs = [group for group in groups if len(group) == 2]
     if len(pairs) < 3:
         return 1.0
@@ -444,7 +446,7 @@ def spots_of(
     Parameters
     ----------
     mirrored : bool
-        -g is a copy of +g, so that a pair is one datum.
+        Whether -g is a copy of +g, so that a pair is one datum.
     """
     misfit = 1.0 if mirrored else scatter_of_pairs(groups, centre)
     gain = 1.0 if mirrored else 2**-0.5
