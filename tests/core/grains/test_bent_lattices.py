@@ -38,7 +38,7 @@ def test_layers_with_a_radius_of_15_nm_are_one_ring_like_lattice(arc):
     # 15 to 20 nm of arc are 57 to 76 degrees; the outermost places lie inside of its ends
     assert 30 < bent.turn < 76
     assert component.outcome_words.startswith("ring-like: d 0.3") and " places" in component.outcome_words
-    assert "of the turn between neighbours lies within them" in bent.evidence
+    assert "of the rotation between neighbours lies within them" in bent.evidence
     assert all(match.ring_like == RING_LIKE and bent.evidence in match.reason for match in arc.matches)
 
 

@@ -1,1 +1,1 @@
-"""Grains: found by their spots, outlined, separated, measured."""
+"""Grains: found by their spots, outlined, separated and measured."""

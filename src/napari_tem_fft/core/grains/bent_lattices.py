@@ -1,13 +1,13 @@
-"""Find bent lattices: curled, bent or turbostratic matter whose parts are not separate crystals.
+"""Find bent lattices: curled, bent or turbostratic specimens whose parts are not separate crystals.
 
 A local window sees only one direction, so the search for grains finds fringes whose direction or spacing
 drifts (carbon onions, soot, nanotubes, bent foils) as a chain of small grains, called places here, with one
 reflection each. Three criteria distinguish them from adjacent crystals:
 
-* The fringes turn *within* the places as much as between them. The direction of crystals changes only at
+* The fringes rotate *within* the places as much as between them. The direction of crystals changes only at
   their borders, as in twins, polycrystals of one visible family, or the two layers of a moire.
-* In turbostratic matter the stacks are straight, but their spacings differ, and the directions of neighbours
-  are correlated. A crystalline phase has a single d.
+* In turbostratic specimens the stacks are straight, but their spacings differ, and the directions of
+  neighbours are correlated. A crystalline phase has a single d.
 * The whole image shows one broad family, with more spacings than the two or three that a crystal has in such
   a narrow range, and arcs of it in one place. Soot with stacks of a few planes looks like this.
 """
@@ -37,31 +37,31 @@ from .regions import GrainRegion
 
 #: Largest relative difference of |g| of neighbours; the spacings of soot vary by about 4 %.
 SPREAD = 0.06
-#: A grain has one family if spots with the |g| of its strongest one have this share of its power (SNR).
+#: A grain has one family if spots with the |g| of its strongest one have this fraction of its power (SNR).
 ONE_FAMILY = 0.7
 #: Largest gap between the outlines (at half amplitude) of neighbours, nm.
 GAP = 3.0
 #: Width of the filter that examines a place, in fringe spacings: wide enough for one family, and narrow
 #: enough for a radius of 5 nm (it keeps 1 / (1 + (2 pi width^2 c)^2) of a chirp c = curvature x g).
 WIDTH = 1.5
-#: Smallest share of the turn between neighbours that happens within the places. It is .47 to .95 in simulated
-#: arcs and onions of 5 to 50 nm, and 0 for adjacent crystals (`tests/benchmarks/bent_lattices.py`).
+#: Smallest fraction of the rotation between neighbours that happens within the places. It is .47 to .95 in
+#: simulated arcs and onions of 5 to 50 nm, and 0 for adjacent crystals (`tests/benchmarks/bent_lattices.py`).
 CONTINUOUS = 0.4
-#: The share is significant by this many standard uncertainties, from at least this many places. SHARE_ERROR
-#: is the smallest uncertainty of a pair.
+#: This fraction is significant by this many standard uncertainties, from at least this many places.
+#: SHARE_ERROR is the smallest uncertainty of a pair.
 SIGMAS, FEWEST, SHARE_ERROR = 4.0, 3, 0.1
-#: Smallest range of directions of a ring-like lattice, degrees; below, it is one slightly bent crystal.
+#: Smallest range of directions of a ring-like lattice, degrees; below it, it is one slightly bent crystal.
 LEAST_TURN = 10.0
 #: Turbostratic stacks: smallest numbers of places and of touching pairs, and largest probabilities that the
 #: spacings of one phase vary as much, and that randomly permuted directions of neighbours are as similar.
 FEWEST_STACKS, FEWEST_PAIRS, UNEVEN, ALIKE, DEALS = 6, 4, 1e-6, 0.01, 1000
-#: Broad family: half width in ln |g|, smallest share of the image's spots in it, and smallest numbers of
+#: Broad family: half width in ln |g|, smallest fraction of the image's spots in it, and smallest numbers of
 #: spots and grains. Two images of soot have .9 of their spots in such a band, thirty of crystals at most .7.
 BROAD, BROAD_SHARE, FEWEST_BROAD, FEWEST_GRAINS = 0.13, 0.85, 8, 3
 #: Number of spacings of one structure in such a band: {111} and {200} for cubic, (100), (002) and (101) for
 #: hexagonal crystals. A family is broad if the probability of this many spacings is below UNEVEN.
 CUBIC, HEXAGONAL = 2, 3
-#: Initial values of the stretch, along an axis or a diagonal, in the fit of spacings.
+#: Initial values of the distortion, along an axis or a diagonal, in the fit of spacings.
 TRIED_STRETCH = 0.02
 #: Two spots of a grain closer in direction than this, degrees, whose |g| differ by this many sigmas, form an
 #: arc: a crystal with both reflections would need a cell larger than twice their spacings. With this many
@@ -106,7 +106,7 @@ class BentLattice:
     hint: str = ""
 
     def words(self, unit: LengthUnit = "nm") -> str:
-        """Description that is reported in place of an outcome, with d in nm or Angstrom.
+        """Description that is reported instead of an outcome, with d in nm or Angstrom.
 
         >>> BentLattice((1, 2), (3, 4, 5), 0.376, 0.41, 50.0, "").words()
         'ring-like: d 0.376-0.410 nm over 3 places'
@@ -127,15 +127,15 @@ class _Place:
     grain: int
     spot: Spot
     region: GrainRegion
-    middle: NDArray[np.float64]  # (y, x), nm
-    azimuth: float  # of g in the middle, radians counter-clockwise as displayed
+    middle: NDArray[np.float64]  # centre (y, x), nm
+    azimuth: float  # of g at the centre, radians counter-clockwise as displayed
     gradient: NDArray[np.float64]  # of the azimuth along (y, x), 1/nm
     covariance: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two neighbours: the difference of their directions, and its share that lies within them."""
+    """Two neighbours: the difference of their directions, and the fraction of it that lies within them."""
 
     first: int
     second: int
@@ -203,7 +203,7 @@ def _chained(
 
 
 def one_family(spots: Sequence[Spot]) -> list[Spot]:
-    """Select the spots of a grain with the |g| of its strongest one; none if others have much of the power.
+    """Select the spots of a grain with the |g| of its strongest; none if others have much of the power.
 
     Higher orders of the strongest spot are ignored.
     """
@@ -225,7 +225,7 @@ def _is_order_of(spot: Spot, first: Spot) -> bool:
 def _neighbours(
     shown: Sequence[_Shown], grid: MapGrid
 ) -> Iterator[tuple[int, int, NDArray[np.float64] | None]]:
-    """Touching pairs with nearly the same |g|, and the point (y, x) in nm where; None within a grain."""
+    """Touching pairs with nearly the same |g|, and their point of contact (y, x), nm; None within a grain."""
     boxes = [region.tight()[0] for _, region, _ in shown]
     reach = [int(np.ceil(GAP / p)) for p in grid.pixel_size]
     for i, (grain, region, spot) in enumerate(shown):
@@ -269,7 +269,7 @@ def _place(
     spot: Spot,
     grid: MapGrid,
 ) -> _Place:
-    """Fit the direction of the fringes in the middle of a place, and its gradient, by least squares."""
+    """Fit the direction of the fringes at the centre of a place, and its gradient, by least squares."""
     box, inside = region.tight()
     part, width = grid.part(*box), WIDTH / spot.length
     field = bragg_field(diffractogram, spot.g, width, part)
@@ -295,7 +295,7 @@ def _place(
 
 def _pair(places: dict[int, _Place], first: int, second: int, point: NDArray[np.float64] | None) -> _Pair:
     a, b = places[first], places[second]
-    turn = float((b.azimuth - a.azimuth + np.pi / 2) % np.pi - np.pi / 2)  # +g and -g are one
+    turn = float((b.azimuth - a.azimuth + np.pi / 2) % np.pi - np.pi / 2)  # +g and -g are equivalent
     if point is None:
         return _Pair(first, second, turn, 0.0, np.inf, True)
     to_a, to_b = point - a.middle, point - b.middle
@@ -360,7 +360,7 @@ def _lattice(places: dict[int, _Place], members: Sequence[int], evidence: str) -
 
 
 def _continuous_turn(places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair]) -> str:
-    """Describe how directions turn within the places as between them; empty if they do not."""
+    """Describe how directions rotate within the places as between them; empty if they do not."""
     known = [pair for pair in pairs if not pair.one_grain]
     if len(members) < FEWEST or not known or _spread(places, members) < LEAST_TURN:
         return ""
@@ -371,15 +371,15 @@ def _continuous_turn(places: dict[int, _Place], members: list[int], pairs: Seque
     if share < max(CONTINUOUS, SIGMAS * error):
         return ""
     return (
-        f"{100 * share:.0f} +/- {100 * error:.0f} % of the turn between neighbours lies within them, of"
-        " crystals side by side none"
+        f"{100 * share:.0f} +/- {100 * error:.0f} % of the rotation between neighbours lies within them; for"
+        " adjacent crystals it would be 0"
     )
 
 
 def _uneven_stacks(
     places: dict[int, _Place], members: list[int], pairs: Sequence[_Pair], d_error: float
 ) -> str:
-    """Describe spacings that vary more than those of one phase, with similar neighbours; else empty."""
+    """Describe spacings that vary more than those of one phase, with similar neighbours; empty if none do."""
     known = [pair for pair in pairs if not pair.one_grain]
     if len(members) < FEWEST_STACKS or len(known) < FEWEST_PAIRS or _spread(places, members) < LEAST_TURN:
         return ""
@@ -401,7 +401,7 @@ def _uneven_stacks(
         return ""
     return (
         f"d varies by {100 * float(np.std(log_g)):.1f} %, more than that of one phase, and neighbours differ"
-        f" by {seen:.0f} degrees, by chance {chance.mean():.0f}"
+        f" by {seen:.0f} degrees, compared with {chance.mean():.0f} by chance"
     )
 
 
@@ -440,13 +440,13 @@ def one_broad_family(shown: Sequence[tuple[int, Spot]], d_error: float = 0.005) 
     error = np.hypot([spot.sigma / spot.length for spot in spots], d_error)
     arcs = sum(one == other and _is_arc(a, b) for (one, a), (other, b) in combinations(family, 2))
     count = CUBIC if arcs >= FEWEST_ARCS else HEXAGONAL
-    freedom = len(spots) - 2 * count - 2  # a value and a limit per spacing, and two stretches
+    freedom = len(spots) - 2 * count - 2  # a value and a limit per spacing, and two distortions
     if freedom < 1 or special.chdtrc(freedom, _misfit_of_spacings(log_g, azimuth, error, count)) > UNEVEN:
         return None
     d = [spot.d for spot in spots]
     evidence = (
-        f"hardly anything is seen but {len(spots)} spots of one family, whose d varies by"
-        f" {100 * float(np.std(log_g)):.1f} %, as {count} spacings of a crystal do not"
+        f"nearly all that is seen are {len(spots)} spots of one family, whose d varies by"
+        f" {100 * float(np.std(log_g)):.1f} %, unlike that of {count} spacings of a crystal"
     )
     return BentLattice(grains, tuple(spot.id for spot in spots), min(d), max(d), turn, evidence)
 
@@ -460,10 +460,10 @@ def _is_arc(a: Spot, b: Spot) -> bool:
 def _misfit_of_spacings(
     log_g: NDArray[np.float64], azimuth: NDArray[np.float64], error: NDArray[np.float64], count: int
 ) -> float:
-    """Smallest chi-squared of values of ln |g| about `count` true ones, in an image with any stretch.
+    """Smallest chi-squared of values of ln |g| about `count` true ones, in an image with any distortion.
 
-    A stretch of the image makes d depend on direction. For a given stretch the best assignment of the sorted
-    values to true ones is exact; assignment and fit of the stretch alternate.
+    A distortion of the image makes d depend on direction. For a given distortion the best assignment of the
+    sorted values to true ones is exact; assignment and fit of the distortion alternate.
 
     Examples
     --------
@@ -483,7 +483,7 @@ def _misfit_from(
     error: NDArray[np.float64],
     count: int,
 ) -> float:
-    """Smallest chi-squared reached from an initial stretch."""
+    """Smallest chi-squared that is reached from an initial distortion."""
     least = np.inf
     fitted: NDArray[Any] = start
     while True:

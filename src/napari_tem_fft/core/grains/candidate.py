@@ -19,7 +19,7 @@ from .peaks import SURE_REACH, Peak, find_peaks, merge_split_peaks
 from .regions import GrainRegion, Outline, grow_region
 from .spectrum import GrainNoise, grain_spectrum
 
-#: A peak whose g has a larger uncertainty than this share of the resolution is a chance maximum.
+#: A peak whose g has a larger uncertainty than this fraction of the resolution is a chance maximum.
 UNCONFIRMED = 0.4
 
 
@@ -27,7 +27,8 @@ UNCONFIRMED = 0.4
 class SearchContext:
     """Data for the search for grains: the image, its spectra and the grid of the maps.
 
-    `sure` are frequencies that a network proposed and the statistics confirmed, shape (n, 2), (y, x), 1/nm.
+    `sure` are frequencies that a network proposed and that were confirmed statistically, shape (n, 2), (y,
+    x), in 1/nm.
     """
 
     band: BandImage
@@ -48,7 +49,7 @@ class GrainCandidate:
     """A candidate for a grain: its outline and the results of its spectrum.
 
     `resolution` (1/nm), `noise` and the number of `independent` frequencies are those of the spectrum of its
-    region, which confirms the `peaks`; `reached` tells for each local window whether it overlaps the region.
+    region, which confirms the `peaks`; `reached` states for each local window whether it overlaps the region.
     """
 
     outline: Outline

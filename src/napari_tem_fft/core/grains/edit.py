@@ -17,7 +17,7 @@ from .grain import GrainSet, grain_set
 from .regions import GrainRegion, Outline, window_area
 from .search import MOST_MAPPED, spots_of
 
-#: An added spot joins a grain if their regions overlap by this share of the smaller one.
+#: An added spot joins a grain if their regions overlap by this fraction of the smaller one.
 COMMON = 0.5
 #: Number of outlines in the cache; an edit changes only a few of the previous ones.
 MOST_OUTLINES = 16
@@ -47,7 +47,7 @@ class OutlineCache:
 
 
 def measure_by_hand(context: SearchContext, g: tuple[float, float], radius: float, number: int) -> Spot:
-    """Measure a spot that the user painted: refined if fringes are found there, else as painted.
+    """Measure a spot that the user painted; it is refined if fringes are found, otherwise kept as painted.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _strongest(
 def _unrefined_spot(
     context: SearchContext, g: tuple[float, float], radius: float, number: int, window: int
 ) -> Spot:
-    """A spot without fringes: at the painted position, with the SNR there."""
+    """A spot without fringes: at the painted position, with the SNR at that position."""
     spectra, diffractogram = context.spectra, context.diffractogram
     row, column = spectra.grid.cell(g)
     column = min(max(column - spectra.grid.half[1], 0), spectra.snr_max.shape[1] - 1)

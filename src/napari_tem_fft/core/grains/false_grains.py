@@ -1,12 +1,12 @@
 """Remove false grains: spots of the camera's columns and tiles, and ghosts at the rims of crystals.
 
-The spots of a sensor lie on the pixel axes, at harmonics of a period of few pixels, all over the field. A
-crystal that fills the field and is aligned with the pixels can have such spots as well. It is recognised by
-its other reflections: the spots on the axes are their sums and differences.
+The spots of a sensor lie on the pixel axes, at harmonics of a period of a few pixels, all over the field of
+view. A crystal that fills the field and is aligned with the pixels can have such spots as well. It is
+recognised by its other reflections: the spots on the axes are their sums and differences.
 
 Where the thickness of a crystal decreases towards its facets, its fringes bend, fade, and reappear with the
-opposite sign. In the spectrum of the rim, each strong reflection is shifted or split by some per cent, all
-differently. In another crystal of similar structure they would all be rotated and scaled alike.
+opposite sign. In the spectrum of the rim, each strong reflection is shifted or split by several per cent,
+each differently. In another crystal of similar structure they would all be rotated and scaled alike.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .grain import GrainSet
 from .regions import GrainRegion
 
 #: Tolerance, in sigmas, of the distance of a spot from an axis and from a multiple of the period's frequency;
-#: a sigma is at least this share of a frequency step.
+#: a sigma is at least this fraction of a frequency step.
 AXIS_SIGMAS, LEAST_SIGMA = 3.0, 0.02
 #: Longest period, in pixels, of a pattern of several spots and of a single one. Longer periods would have a
 #: harmonic near any frequency.
 LONGEST_PERIOD, LONGEST_OF_ONE = 64, 16
 #: Largest probability of a chance match with a period.
 CHANCE = 0.1
-#: The pattern covers at least this share of the field.
+#: The pattern covers at least this fraction of the field of view.
 WHOLE_FIELD = 0.5
 
 
@@ -92,7 +92,7 @@ def _on_axis(spot: Spot, axis: int, extent: tuple[float, float]) -> bool:
 def _of_a_lattice(
     members: Sequence[Spot], further: Sequence[Spot], others: Sequence[Spot], extent: tuple[float, float]
 ) -> bool:
-    """Whether a spot on an axis is the sum or difference of one off both axes and another one.
+    """Whether a spot on an axis is the sum or difference of a spot off both axes and another spot.
 
     The rows and columns of a sensor are independent. The reflections of a crystal whose planes are parallel
     to the scan, as operators often align it, are not.
@@ -143,20 +143,20 @@ def _warning(period: dict[int, int]) -> str:
     pixels = " and ".join(str(n) for n in sorted(set(period.values())))
     count = f"{len(period)} pairs of spots lie" if len(period) > 1 else "one pair of spots lies"
     return (
-        f"{count} on the pixel axes at whole fractions of {pixels} pixels, all over the field: they are the"
-        " camera's tiles or columns, not a crystal's, and are switched off"
+        f"{count} on the pixel axes at whole fractions of {pixels} pixels, all over the field of view: they"
+        " come from the camera's tiles or columns, not from a crystal, and are switched off"
     )
 
 
 #: A rim is smaller than its crystal and at most this far from it, nm. Its strongest spot has at most this
-#: share of the SNR of the crystal's strongest.
+#: fraction of the SNR of the crystal's strongest.
 NEAR, WEAKER = 1.0, 1 / 8
-#: More than the last share of a rim's spots, and at least two, lie near a spot of the crystal that is this
-#: many times stronger: within this many radii of the disc, and within this share of \|g\|. In multislice
+#: More than the last fraction of a rim's spots, and at least two, lie near a spot of the crystal that is this
+#: many times stronger: within this many radii of the disc, and within this fraction of \|g\|. In multislice
 #: images, spots of rims are up to 1.9 radii away.
 RADII, SHARE_OF_G, STRONGER = 2.0, 0.125, 1.5
 MATCHED, LEAST = 0.5, 2
-#: Spots that one rotation and scale explains to this many sigmas, or to this share of \|g\|, belong to a
+#: Spots that one rotation and scaling explains to this many sigmas, or to this fraction of \|g\|, belong to a
 #: different crystal.
 RIM_SIGMAS, ALIKE = 4.0, 0.006
 #: A spot is a lobe if a grain at most `NEAR` away has a spot that is this many times stronger, within this
@@ -180,7 +180,7 @@ def find_rims(
     Returns
     -------
     dict of int to int
-        Index of the crystal for the index of each rim; a crystal is never a rim itself.
+        For the index of each rim, the index of its crystal; a crystal is never a rim itself.
     """
     strongest = [max(spot.snr for spot in spots) for spots in groups]
     rims: dict[int, int] = {}
@@ -213,7 +213,7 @@ def find_lobes(
     Returns
     -------
     list of dict of int to int
-        For each grain, the index of the other grain for the position of each lobe among its spots.
+        For each grain, the index of the other grain, by the position of each lobe among its spots.
     """
     g, radius, snr = (
         [np.array([getattr(spot, name) for spot in spots]) for spots in groups]
@@ -233,7 +233,7 @@ def find_lobes(
 
 
 def is_rim(spots: Sequence[Spot], crystal: Sequence[Spot]) -> bool:
-    """Whether the spots of a grain are those of a crystal, each displaced differently.
+    """Whether the spots of a grain are those of a crystal, with each one shifted differently.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def is_rim(spots: Sequence[Spot], crystal: Sequence[Spot]) -> bool:
 def _turned_and_stretched(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], sigma: NDArray[np.float64]
 ) -> bool:
-    """Whether a common rotation and scale map one set of frequencies onto the other."""
+    """Whether a common rotation and scaling map one set of frequencies onto the other."""
     ratio = (ours @ [1j, 1.0]) / (theirs @ [1j, 1.0])
     error = np.maximum(ALIKE, RIM_SIGMAS * sigma / np.hypot(*ours.T))
     weight = error**-2

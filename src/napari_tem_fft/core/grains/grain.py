@@ -35,7 +35,7 @@ class GrainParams(WithinLimits):
         "false share of area",
         low=1e-6,
         high=0.05,
-        help="Share of the area that noise alone would mark, before the cut at half a grain's amplitude.",
+        help="Fraction of the area that noise alone would mark, before the cut at half a grain's amplitude.",
     )
 
 
@@ -53,7 +53,7 @@ class Grain:
         Centroid of its region.
     area : float, nm^2
     diameter : float, nm
-        Diameter of the circle of the same area.
+        Diameter of the circle with the same area.
     area_sigma : float, nm^2
         Standard uncertainty of the area, from the boundary that the filter blurs.
 
@@ -79,7 +79,7 @@ class GrainSet:
     Attributes
     ----------
     spots : tuple of Spot
-        Spots of all grains, and those without a grain.
+        Spots of all grains, and spots without a grain.
     grains : tuple of Grain
         Largest first.
     regions : tuple of GrainRegion

@@ -18,7 +18,7 @@ LOBE_FACTOR = 6.0
 #: A maximum must exceed the typical power of every line through it by this factor. Otherwise it is part of a
 #: streak (steps between scan lines, drift, facets, edges of the image).
 STREAK_FACTOR = 25.0
-#: The strongest of these lines reaches this many times the mean by chance.
+#: By chance, the strongest of these lines reaches this many times the mean.
 STREAK_NOISE = 2.5
 #: Range of these lines, in frequency resolutions, and number of their directions.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.83; doubled, nothing.
@@ -27,7 +27,7 @@ STREAK_DIRECTIONS = 12
 #: A maximum must exceed the typical power of the line from zero frequency to it by this factor, if that line
 #: is above the level of chance. Otherwise it belongs to an edge (of vacuum, a step or a facet).
 EDGE_FACTOR, EDGE_NOISE = 4.0, 2.5
-#: This line begins at this share of |g|, ends this many resolutions before it, and has this many points.
+#: This line begins at this fraction of |g|, ends this many resolutions before it, and has this many points.
 EDGE_FROM, EDGE_SHORT, EDGE_POINTS = 0.2, 2.5, 32
 #: Facets parallel to lattice planes, and a lens that transfers the flanks of a reflection better than its
 #: centre, elongate it towards zero frequency. A maximum must exceed this ridge, which is the mean of the
@@ -46,7 +46,7 @@ FACET_LONG, FACET_COSINE, FACET_NOISE, FACET_FACTOR = 2.0, 0.97, 2.5, 8.0
 #: That line excludes this many resolutions around its ends and around other maxima, and has this many points.
 FACET_CLEAR, FACET_POINTS = 1.5, 40
 #: Two reflections of one lattice are at least 1 / (largest d) apart. The weaker of two closer maxima is a
-#: satellite (of a facet, or by scan distortion) unless it has this share of the power. The first value
+#: satellite (of a facet, or by scan distortion) unless it has this fraction of the power. The first value
 #: applies within this many resolutions, the second beyond.
 SATELLITE_SHARES = (0.3, 0.03)
 SATELLITE_NEAR = 6.0
@@ -58,7 +58,8 @@ SURE_REACH = 0.05
 MOST_PEAKS = 300
 #: Side lobes are considered within this many frequency resolutions of a stronger spot.
 LOBE_REACH = 12.0
-#: Fringes below the limits of the search, down to this share of the lowest |g|, can have side lobes inside.
+#: Fringes below the limits of the search, down to this fraction of the lowest |g|, can have side lobes
+#: inside.
 BEYOND = 0.7
 
 
@@ -145,14 +146,14 @@ def find_peaks(
 
 
 def _facet_normal(spectrum: GrainSpectrum) -> NDArray[np.float64] | None:
-    """Unit vector (y, x) across a long window; None where it is not long."""
+    """Unit vector (y, x) across a long window; None if the window is not long."""
     bins = np.argwhere(spectrum.lobes > 0.1) - np.array(spectrum.lobes.shape) // 2
     spread, axes = np.linalg.eigh(np.cov((bins * spectrum.lobe_step).T, bias=True))
     return np.asarray(axes[:, 1]) if spread[1] > FACET_LONG**2 * max(spread[0], 1e-12) else None
 
 
 def _of_a_facet(spectrum: GrainSpectrum, peaks: Sequence[Peak], i: int, normal: NDArray[np.float64]) -> bool:
-    """Whether the peak number `i` of some, the strongest first, is one of a facet's streak."""
+    """Whether peak number `i` of `peaks`, which are sorted by strength, belongs to a facet's streak."""
     g, clear = np.array(peaks[i].g), FACET_CLEAR * spectrum.resolution
     others = np.array([peak.g for n, peak in enumerate(peaks) if n != i]).reshape(-1, 2)
     ends = np.concatenate([np.zeros((1, 2)), others[:i], -others[:i]])
@@ -341,11 +342,11 @@ def _flanks(a: tuple[float, float], b: tuple[float, float], reach: float) -> boo
 
 
 def _middle(one: Peak, other: Peak) -> Peak:
-    """Merge two flanks into a reflection, with at least half their distance as error.
+    """Merge two flanks into a reflection; its uncertainty is at least half their distance.
 
-    Of a Gaussian spot with a zero of the transfer across it the flanks lie on either side of a point halfway
-    between the spot and the zero: so the spot lies from their middle towards the brighter one, by a sixteenth
-    of their distance times the logarithm of the ratio of their powers.
+    If a zero of the transfer function crosses a Gaussian spot, its flanks lie on either side of the point
+    halfway between the spot and the zero. The spot is therefore shifted from the middle of the flanks towards
+    the brighter one, by a sixteenth of their distance times the logarithm of the ratio of their powers.
     """
     brighter = 2 * log(one.amplitude / other.amplitude) if other.amplitude > 0 else np.inf
     share = 0.5 - min(brighter / 16, 0.5)

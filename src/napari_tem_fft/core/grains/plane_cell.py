@@ -288,7 +288,7 @@ def _measured(
 
 
 def _described(basis: NDArray[np.float64]) -> tuple[tuple[float, float, float], NDArray[np.float64]]:
-    """a, b and the angle in degrees, and their derivatives by a_y, a_x, b_y, b_x, shape (3, 4)."""
+    """a, b and the angle in degrees, and their gradients along a_y, a_x, b_y, b_x, shape (3, 4)."""
     (ay, ax), (by, bx) = basis
     a, b = float(np.hypot(ay, ax)), float(np.hypot(by, bx))
     dot, cross = ay * by + ax * bx, ay * bx - ax * by

@@ -66,7 +66,7 @@ class GrainRegion:
     def cropped(
         cls, mask: NDArray[np.bool_], heat: NDArray[np.float32], first: tuple[int, int] = (0, 0)
     ) -> GrainRegion:
-        """Crop arrays that begin at `first` (y, x) of the grid to where the heat is not zero."""
+        """Crop arrays that begin at `first` (y, x) of the grid to the area where the heat is not zero."""
         seen = heat > 0
         inner = box_of(seen) if seen.any() else (slice(0, 0), slice(0, 0))
         return cls(_move(inner, first), mask[inner].copy(), heat[inner].copy())
@@ -85,7 +85,7 @@ class GrainRegion:
         plane[self.box][self.mask] = value
 
     def overlap(self, other: GrainRegion) -> int:
-        """Number of pixels that the masks of two regions on the same grid share."""
+        """Number of pixels that the masks of two regions on the same grid have in common."""
         common = _common(self.box, other.box)
         here, there = (one.mask[_move(common, _start(one.box), -1)] for one in (self, other))
         return int(np.count_nonzero(here & there))

@@ -28,30 +28,31 @@ from .separation import crystals_by_spots, largest_piece, places_without_a_spot,
 
 #: Two frequencies closer than this many resolutions of a grain are the same reflection.
 SAME = 0.75
-#: A spot with less than this share of a neighbour's amplitude at the same frequency belongs to the neighbour.
+#: A spot with less than this fraction of a neighbour's amplitude at the same frequency belongs to it.
 OWN_SHARE = 0.4
-#: A seed closer than 1 / (largest d) to a reflection of a grain is its satellite below this share of its SNR.
+#: A seed closer than 1 / (largest d) to a reflection of a grain is its satellite below this fraction of its
+#: SNR.
 SATELLITE = 0.1
 #: If the overlap (intersection over union) of a new and an old outline is above the first value, the outline
 #: is not repeated; above the second, the spectrum is not measured again.
 #: UNCHANGED set by hand. Sweep of UNCHANGED: halved, F1 0.82 -> 0.81, area 0.89 -> 0.83,
 #: belief 0.73 -> 0.72, grains 12 -> 11, right names 4 -> 5; doubled, error of d 0.107 -> 0.105 %.
 SETTLED, UNCHANGED = 0.85, 0.95
-#: A candidate smaller than this share of a grain that it overlaps can be another grain.
+#: A candidate smaller than this fraction of a grain that it overlaps can be another grain.
 LAID_OVER = 0.5
-#: An outline in which a seed has less than this share of its previous SNR belongs to another grain.
+#: An outline in which a seed has less than this fraction of its previous SNR belongs to another grain.
 FADED = 0.5
 #: One seed can contain the detections of this many adjacent grains with similar g.
 GRAINS_A_SEED = 4
-#: The rest of a small field is searched if it is larger than this many squares of the filter width; at most
-#: this many times.
+#: The uncovered part of a small field is searched if it is larger than this many squares of the filter width,
+#: at most this many times.
 LEAST_REST, MOST_RESTS = 2 * np.pi, 3
 #: Largest number of spots whose maps are summed for the region of a grain.
 MOST_MAPPED = 8
-#: Seeds are those of a crystal beside one of nearly the same lattice where the ratios of their frequencies to
-#: its reflections agree to this share of a bin of the local windows; a filter wider than usual by this factor
-#: tells their places apart, which overlap by no more than this share of the smaller one. Chosen, not tuned;
-#: looked at on `tests/benchmarks/weak_crystals.py`.
+#: Seeds belong to a second crystal next to one of nearly the same lattice if the ratios of their frequencies
+#: to the reflections of that crystal agree within this fraction of a bin of the local windows. A filter wider
+#: than usual by this factor distinguishes the positions of the two crystals, which overlap by at most this
+#: fraction of the smaller one. Chosen, not tuned; checked on `tests/benchmarks/weak_crystals.py`.
 LIKE_BINS, LIKE_WIDER, LIKE_OVER = 0.4, 2.0, 0.5
 
 
@@ -97,7 +98,7 @@ def search_grains(
 
     A seed is explained if an earlier grain has its frequency in its windows. Otherwise its region is mapped
     and must be confirmed by the spectrum of that region, whose spots together give a better outline. Spots
-    proposed by a network, on no arc, are never satellites or side lobes. Spots that the network finds
+    proposed by a network that lie on no arc are never satellites or side lobes. Spots that the network finds
     improbable are kept, because they are statistically significant.
     """
     if proposal is not None:
@@ -154,10 +155,11 @@ def confirm_together(
 def _search_like_crystals(
     context: SearchContext, seeds: Sequence[Seed], candidates: list[GrainCandidate]
 ) -> None:
-    """Add the crystals beside stronger ones of nearly the same lattice.
+    """Add crystals that lie next to stronger ones of nearly the same lattice.
 
-    Their seeds pass for satellites of the stronger one's reflections, but one turn and stretch takes these to
-    all of them, in two directions at least; facets and the lens move each in another way.
+    Their seeds look like satellites of the stronger crystal's reflections, but a single rotation and scaling
+    maps all of these onto them, in two directions at least; facets and the lens shift each reflection
+    differently.
     """
     known, bin_width = _Known.of(candidates), _window_resolution(context)
     near = [(seed, separations(seed.g, known.g)) for seed in seeds if len(known.g)]
@@ -185,9 +187,10 @@ def _add_like_crystal(
     seeds: Sequence[Seed],
     expected: NDArray[np.float64],
 ) -> None:
-    """Add the crystal of some seeds beside a candidate, with its expected reflections, shape (n, 2).
+    """Add the crystal of some seeds next to a candidate, given its expected reflections, shape (n, 2).
 
-    What lies over it are lobes of its own facets, which are alike where these lie along its planes.
+    Seeds that overlap the candidate are side lobes of its own facets, which agree with each other where the
+    facets are parallel to lattice planes.
     """
     windows = tuple(sorted({w for seed in seeds for w in seed.windows})) or tuple(
         range(len(context.spectra.centres))
@@ -207,7 +210,7 @@ def _add_like_crystal(
 
 
 def _directions(g: NDArray[np.float64]) -> int:
-    """In how many directions frequencies lie, at most two."""
+    """Number of directions in which frequencies lie, at most two."""
     return int(np.linalg.matrix_rank(g, tol=0.1 * np.abs(g).max())) if len(g) else 0
 
 
@@ -228,7 +231,7 @@ def _search_rest(context: SearchContext, candidates: list[GrainCandidate]) -> No
 
 
 def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> None:
-    """Add the crystals that share a reflection with a candidate of a small field, and so are parts of it."""
+    """Add crystals that share a reflection with a candidate of a small field, and so are parts of it."""
     for candidate in tuple(candidates):
         peaks = sorted(candidate.peaks, key=lambda p: -p.snr)
         spots, width = [peak.g for peak in peaks], candidate.outline.width
@@ -237,7 +240,7 @@ def _search_twins(context: SearchContext, candidates: list[GrainCandidate]) -> N
 
 
 def _search_place(context: SearchContext, candidates: list[GrainCandidate], place: NDArray[np.bool_]) -> None:
-    """Admit the crystal of a place whose spectrum shows spots that no candidate has."""
+    """Admit the crystal of an area if the spectrum of the area shows spots that no candidate has."""
     heat = place.astype(np.float32)
     found = measure_spectrum(context, Outline(GrainRegion.cropped(place, heat), context.params.resolution))
     own = _own_spots_of_rest(found, candidates)
@@ -303,7 +306,7 @@ def _unexplained_windows(
 
 
 def _explains(known: _Known, seed: Seed, context: SearchContext) -> NDArray[np.bool_]:
-    """Peaks of which a seed within their grain is the same reflection, or a faint satellite."""
+    """Peaks for which a seed within their grain is the same reflection, or a faint satellite."""
     apart = separations(seed.g, known.g)
     same = apart < np.maximum(known.resolution, _window_resolution(context))
     satellite = (apart < context.diffractogram.q_min) & (seed.snr < SATELLITE * known.snr)
@@ -343,7 +346,7 @@ def _find_candidate(
         ):
             return candidate
         if is_small(context.grid.extent) and not _confirmed_snr(better, seed, context):
-            return candidate  # the rest is too small to show the seed, or anything else
+            return candidate  # the remaining area is too small to show the seed, or anything else
         candidate = better
         if overlap > SETTLED:
             break
@@ -373,7 +376,7 @@ def _window_resolution(context: SearchContext) -> float:
 
 
 def _add(context: SearchContext, candidates: list[GrainCandidate], candidate: GrainCandidate) -> None:
-    """Admit a candidate; in a small field a grain that gets peaks by it can turn out to be two crystals."""
+    """Admit a candidate; in a small field a grain with new peaks from it may turn out to be two crystals."""
     before = tuple(candidates)
     _admit(candidates, candidate, context)
     if not is_small(context.grid.extent):
@@ -387,8 +390,9 @@ def _add(context: SearchContext, candidates: list[GrainCandidate], candidate: Gr
 def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context: SearchContext) -> None:
     """Add a candidate, or add its new peaks (without satellites) to the grain that it is part of.
 
-    If two overlap and share frequencies, the larger one is a different grain if these are much fainter in it.
-    A small candidate whose new peaks were proposed by a network is a different grain as well.
+    If two candidates overlap and share frequencies, the larger one is a different grain if the shared
+    frequencies are much fainter in it. A small candidate whose new peaks were proposed by a network is a
+    different grain as well.
     """
     area = candidate.region.area
     for i, other in enumerate(candidates):
@@ -417,7 +421,7 @@ def _admit(candidates: list[GrainCandidate], candidate: GrainCandidate, context:
 def _shares_a_reflection(
     candidate: GrainCandidate, other: GrainCandidate, reach: float, context: SearchContext
 ) -> bool:
-    """Whether a spot of a candidate can be one of another, given the resolution of its region.
+    """Whether a spot of a candidate can belong to another one, given the resolution of its region.
 
     A narrow region, such as a strip at the border of the image, broadens reflections across it.
     """
@@ -429,7 +433,7 @@ def _shares_a_reflection(
     for apart in (ours - theirs, ours + theirs):
         far = np.linalg.norm(apart, axis=2)
         # the standard deviation of a rectangle along a side is the side / sqrt(12)
-        extent = np.sqrt(12 * np.einsum("ijk,kl,ijl->ij", apart, spread, apart))  # times the distance
+        extent = np.sqrt(12 * np.einsum("ijk,kl,ijl->ij", apart, spread, apart))  # multiplied by the distance
         if (far <= np.maximum(reach, far / np.maximum(extent, 1e-12))).any():
             return True
     return False

@@ -5,7 +5,7 @@ criteria separate them: a small difference in rotation or spacing across a sharp
 rotates gradually), and a waist of the region.
 
 Two crystals with a common reflection, such as twins, form one region if this reflection is found first. They
-are separated by their other spots, each of which is present in only one of them.
+are separated by their other spots, each of which is present in only one of the crystals.
 """
 
 from __future__ import annotations
@@ -29,31 +29,33 @@ from .regions import Box, GrainRegion, cut_level, half_amplitude, independent, s
 #: Whether a part of the image touches its border: first and last row, first and last column.
 Borders = Sequence[tuple[bool, bool]]
 
-#: Fringes whose sum over the region keeps this share of their amplitude belong to one lattice.
+#: Fringes whose sum over the region keeps this fraction of their amplitude belong to one lattice.
 COHERENT = 0.97
 #: Number of spots used to compare lattices, and width of the filter relative to that of the maps.
 SPOTS, WIDER = 3, 1.5
 #: The difference of two lattices is at least this many sigmas, and this many times the variation within each.
 SIGMAS, SPREADS = 6.0, 4.0
-#: Smallest share of the difference that occurs within this many filter widths of the boundary; it is less if
+#: Smallest fraction of the difference that occurs within this many filter widths of the boundary; it is less
+#: if
 #: a bent crystal is cut in the middle.
 STEP, STEP_REACH = 0.7, (0.5, 1.7)
 #: Smallest difference between two grains: rotation in radians, or relative change of d.
 SMALLEST_TURN, SMALLEST_CHANGE = np.radians(0.4), 0.004
-#: Smallest share of the region that the largest connected piece of each part covers together.
+#: Smallest fraction of the region that the largest connected pieces of the parts cover together.
 IN_PIECES = 0.85
 #: Smallest area of a part, in squares of the filter width.
 SMALLEST_PART = 2 * np.pi
-#: A waist is narrower than this share of the narrower adjacent part.
+#: A waist is narrower than this fraction of the narrower adjacent part.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, area 0.89 -> 0.90, grains 12 -> 13.
 WAIST = 0.6
 #: Largest number of successive cuts of a region.
 MOST_CUTS = 4
-#: Two spots belong to different crystals if each has less than this share of its power in the region of the
+#: Two spots belong to different crystals if each has less than this fraction of its power in the region of
+#: the
 #: other. At a sharp boundary the filter leaves 2-15 % in an adjacent crystal three widths wide
 #: (`tests/benchmarks/small_fields.py`).
 FOREIGN_POWER = 0.2
-#: A spot with this share of its power in the region of another one is present there as well.
+#: A spot with this fraction of its power in the region of another one is present there as well.
 SHARED_POWER = 0.27
 #: The region of a spot is known if half of its power exceeds the significance level by this factor.
 CLEAR_PLACE = 1.5
@@ -70,10 +72,10 @@ def crystals_by_spots(
     ----------
     context : SearchContext
     spots : sequence of (g_y, g_x), 1/nm
-        Of the region, strongest first.
+        Spots of the region, strongest first.
     region : GrainRegion
     width : float, nm
-        Of the filter by which the region was outlined.
+        Width of the filter with which the region was outlined.
 
     Returns
     -------
@@ -114,9 +116,9 @@ def crystals_by_spots(
 def places_without_a_spot(
     context: SearchContext, spots: Sequence[tuple[float, float]], region: GrainRegion, width: float
 ) -> Iterator[NDArray[np.bool_]]:
-    """The largest part of a region, as a mask on the context's grid, where each of its spots is missing.
+    """For each spot of a region, the largest part where it is missing, as a mask on the context's grid.
 
-    A crystal that shares a reflection with another one is there where the other's own spots are not.
+    A crystal that shares a reflection with another one is found where the other's own spots are missing.
     Parameters are those of `crystals_by_spots`.
     """
     box, inside = region.tight()
@@ -129,14 +131,14 @@ def places_without_a_spot(
 
 
 def _on_grid(grid: MapGrid, box: Box, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask of a part of the grid on the whole of it."""
+    """Extend a mask on a part of the grid to the whole grid."""
     place = np.zeros(grid.shape, bool)
     place[box] = mask
     return place
 
 
 def _share_of_power(power: NDArray[np.float32], own: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Mean power of a spot in the region of another one relative to its own, without noise (1)."""
+    """Mean power of a spot in the region of another one relative to its own region, without noise (1)."""
     if not own.any():
         return 0.0
     return float((power[other].mean() - 1) / max(float(power[own].mean()) - 1, 1e-6))
@@ -151,10 +153,10 @@ def separate(
     ----------
     context : SearchContext
     spots : sequence of (g_y, g_x), 1/nm
-        Of the region, strongest first.
+        Spots of the region, strongest first.
     region : GrainRegion
     width : float, nm
-        Of the filter by which the region was outlined.
+        Width of the filter with which the region was outlined.
     """
     box, inside = region.tight()
     grid = context.grid
@@ -178,7 +180,7 @@ def _by_lattice(
 ) -> tuple[NDArray[np.bool_], ...]:
     """Split a region into two parts with different lattices, if there are any."""
     field = bragg_field(context.diffractogram, spots[0], width, context.grid)[region]
-    if np.abs(field.sum()) > COHERENT * np.abs(field).sum():  # the fringes of the whole region are in step
+    if np.abs(field.sum()) > COHERENT * np.abs(field).sum():  # the fringes of the whole region are in phase
         return ()
     filter_width = WIDER * width
     chosen = independent(spots, filter_width)[:SPOTS]
@@ -220,7 +222,7 @@ def _two_classes(
     width: float,
     grid: MapGrid,
 ) -> tuple[tuple[NDArray[np.bool_], ...], float]:
-    """Split by value into two parts, and how significant the split is; none and 0 if there is no split."""
+    """Split by value into two parts, with the significance of the split; no parts and 0 if there is none."""
     cut = float(threshold_otsu(value[region]))  # type: ignore[no-untyped-call]
     high = region & (value > cut)
     low = region & ~high
@@ -296,7 +298,7 @@ def _by_waist(
 
 
 def _depth(region: NDArray[np.bool_], grid: MapGrid, borders: Borders) -> NDArray[np.float64]:
-    """Distance from the edge of the region, nm, as if it continued beyond the border of the image."""
+    """Distance from the edge of the region, nm, as if the region continued beyond the image's border."""
     closed = [tuple(int(not beyond) for beyond in sides) for sides in borders]
     going_on = [tuple(n * beyond for beyond in sides) for n, sides in zip(region.shape, borders, strict=True)]
     whole = np.pad(np.pad(region, closed), going_on, mode="edge")
@@ -307,7 +309,7 @@ def _depth(region: NDArray[np.bool_], grid: MapGrid, borders: Borders) -> NDArra
 
 
 def _waist(depth: NDArray[np.float64], one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Half width of the border between two parts relative to that of the narrower one."""
+    """Half width of the border between two parts, relative to the half width of the narrower part."""
     border = one & ndimage.binary_dilation(other)
     neck = float(depth[border].max(initial=0.0))
     return neck / min(float(depth[one].max(initial=1e-9)), float(depth[other].max(initial=1e-9)))

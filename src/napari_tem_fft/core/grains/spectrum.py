@@ -22,7 +22,7 @@ from ..image.micrograph import Micrograph, prepared_pixels
 from ..maps.map_grid import MapGrid, linear_weights
 from .regions import GrainRegion
 
-#: The taper reaches 1 at this share of the largest distance from the edge of the grain.
+#: The taper reaches 1 at this fraction of the largest distance from the edge of the grain.
 #: No record says on what it was set. Sweep: halved, F1 0.82 -> 0.86, area 0.89 -> 0.91, belief 0.73 ->
 #: 0.74, right names 4 -> 5; doubled, nothing.
 TAPER_SHARE = 0.9
@@ -46,7 +46,7 @@ class GrainNoise:
         Noise power density at ``spectra.ring_g``, averaged over these windows.
     spectra : LocalSpectra
     stripes : tuple of (ndarray, ndarray)
-        Additional density from rows and columns of the camera, as products of a factor for each row of the
+        Additional density from rows and columns of the camera: products of one factor for each row of the
         spectrum, from the lowest g_y, and one for each column.
     """
 
@@ -295,7 +295,7 @@ def _cropped_power(
 
 
 def _window_weights(region: GrainRegion, grid: MapGrid, spectra: LocalSpectra) -> NDArray[np.float64]:
-    """Share of a region that is nearest to each window, shape (n windows,), sum 1."""
+    """Fraction of a region that is nearest to each window, shape (n windows,); the sum is 1."""
     box, mask = region.tight()
     near_rows, near_columns = (
         _nearest(line, grid, axis)[:, side]
@@ -372,7 +372,7 @@ def grain_diffractogram(
 
 
 def _pixels(cells: slice, factor: float, length: int) -> slice:
-    """Pixels of an image, `length` long, that cells of the map cover; at least the smallest side."""
+    """Pixels of an image of `length` pixels that cells of the map cover; at least the smallest side."""
     first, last = cells.start * factor, cells.stop * factor
     missing = max(min(LEAST_SIDE, length) - (last - first), 0.0)
     first = np.clip(first - missing / 2, 0, max(length - max(last - first, LEAST_SIDE), 0))
