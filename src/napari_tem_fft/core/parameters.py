@@ -58,7 +58,7 @@ def param(default: Any, label: str, **known: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declared parameter: its place, type, default and `Field`."""
+    """One declared parameter: its name, type, default and `Field`."""
 
     name: str
     type: type

@@ -241,7 +241,7 @@ class Analysis:
         Search of the user's phase library, or its contents; its entries that were evaluated are among the
         phases. Edits evaluate these again without a new search.
     geometry : ImageGeometry, optional
-        The scale and the stretch that the grains share; None in results of version 0.1.
+        The scale and the distortion that all grains have in common; None in results of version 0.1.
 
     Examples
     --------
@@ -304,7 +304,7 @@ class Analysis:
 
     def _repr_html_(self) -> str:
         """Overview and tables, for notebooks."""
-        # found by its name when a notebook asks: core itself knows no pictures
+        # imported by name when a notebook asks for it: core itself does not depend on figures
         shown: str = import_module("napari_tem_fft.io.figures.notebook").analysis_html(self)
         return shown
 

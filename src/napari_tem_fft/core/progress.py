@@ -50,7 +50,7 @@ def exhaust(steps: Generator[Step, None, Result], on_step: Callable[[Step], None
 def change_steps(
     steps: Generator[Step, None, Result], change: Callable[[Step], Iterable[Step]]
 ) -> Generator[Step, None, Result]:
-    """Other steps in the place of each; the result is passed on."""
+    """Replace each step by other steps; the result is passed on."""
     while True:
         try:
             step = next(steps)
@@ -62,5 +62,5 @@ def change_steps(
 def renumber_steps(
     steps: Generator[Step, None, Result], before: int, total: int
 ) -> Generator[Step, None, Result]:
-    """The steps counted within a longer work; their result is passed on."""
+    """The steps, counted within a longer work; their result is passed on."""
     return change_steps(steps, lambda one: [Step(one.name, before + one.done, total, one.product)])

@@ -324,8 +324,8 @@ def is_edited(analysis: Analysis) -> bool:
     """Whether the enabled spots differ from those that the run found; an edit that was undone does not count.
 
     Spots that the run itself switched off (satellites, the camera's) are not a user's edit, nor is a change
-    of their names. Files of version 0.1 do not contain the spots of the run: there, enabled spots by hand
-    count as an edit.
+    of their names. Files of version 0.1 do not contain the spots of the run; for these, enabled spots added
+    by hand count as an edit.
     """
     counted = [{s.id for s in spots if s.enabled} for spots in (spots_of_run(analysis), analysis.spots)]
     return counted[0] != counted[1] or any(s.origin == "hand" and s.enabled for s in analysis.spots)
@@ -413,9 +413,9 @@ def search_context_of(analysis: Analysis, cache: EditCache | None = None) -> Sea
 
 
 def _specimen_after(start: EditStart, found: GrainSet, analysis: Analysis) -> NDArray[np.bool_] | None:
-    """The specimen after an edit: the earlier one plus all crystals, or None (search again) if one vanished.
+    """The specimen after an edit: the earlier one plus all crystals, or None (detect again) if one vanished.
 
-    A spot less in a grain does not reduce the specimen.
+    Removing a spot from a grain does not reduce the specimen.
     """
     if start.specimen is None:
         return None

@@ -27,7 +27,7 @@ from .progress import Step, change_steps
 Shift = tuple[float, float]
 #: Pixels per axis of the averaged frames that are compared.
 COMPARED = 512
-#: Finest structure used, nm (d-spacings are below 0.5), and the coarsest, as a fraction of the field.
+#: Finest structure used, nm (d-spacings are below 0.5), and the coarsest, as a fraction of the field of view.
 FINEST, COARSEST = 1.0, 0.25
 #: A shift is significant if the correlation exceeds its values elsewhere by this many robust standard
 #: deviations. Of 240 pairs of independent noise (256 to 1024 pixels) the highest reached 10.4, their median
@@ -331,7 +331,7 @@ class SeriesFrame:
         Area of each component by its name, and its uncertainty from the component's border.
     spots, grains : int
     specimen : float, nm^2
-        Area of the specimen; with drift correction that which is specimen in most of five frames.
+        Area of the specimen; with drift correction, the area that is specimen in most of five frames.
     problem : str
         Why the frame could not be analysed; empty if it could.
     crystals : tuple of SeriesGrain
@@ -356,7 +356,7 @@ class SeriesFrame:
     drift: tuple[float, float] | None = None
 
     def fraction(self, component: str) -> tuple[float, float]:
-        """Share of a component in the specimen's area, and its standard uncertainty.
+        """Fraction of the specimen's area that a component covers, and its standard uncertainty.
 
         Examples
         --------
@@ -472,7 +472,8 @@ def series_steps(
 def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> CandidateSet:
     """Restrict the candidates to the phases that an analysis has named; the others become non-candidates.
 
-    A phase that appears later is not taken for one of them: its grains are unknown, with the phases that fit.
+    Grains of a phase that appears later are not named as one of these; they are unknown, with the phases that
+    fit.
 
     Raises
     ------
@@ -493,8 +494,8 @@ def locked_choice(analysis: Analysis, choice: CandidateSet, frame: int) -> Candi
 def _steady_areas(specimens: Sequence[NDArray[np.uint8]]) -> list[int]:
     """Number of specimen pixels in each frame: those inside it in most of the five frames around it.
 
-    In a single frame the border, and so all shares, depend on noise. The masks are packed, because a series
-    can have thousands of frames.
+    In a single frame the border, and so all fractions, depend on noise. The masks are packed, because a
+    series can have thousands of frames.
     """
     areas = []
     for number in range(len(specimens)):

@@ -26,9 +26,9 @@ from .pipeline import Analysis
 from .spots.spot import Spot
 from .text import signed
 
-#: Most grains that are tried if none is given, those with most spots first.
+#: Largest number of grains that are tried if none is given, those with most spots first.
 MOST_GRAINS = 12
-#: A reflection with at least this share of the largest |F| of its zone should be visible with the others.
+#: A reflection with at least this fraction of the largest |F| of its zone should be visible with the others.
 OUGHT_TO_BE_SEEN = 0.5
 #: At most this many of the spots and reflections that contradict a phase are listed.
 MOST_NAMED = 3
@@ -81,7 +81,7 @@ def why_not(
     grain : int, optional
         Id of the grain; by default the grain that the phase fits best.
     cache : EvidenceCache, optional
-        Evidence computed before for these grains.
+        Evidence that was already computed for these grains.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _at_any_scale(
     distortions: Distortions,
     cache: EvidenceCache,
 ) -> Candidate | None:
-    """The best fit within the largest possible error of the scale, in an image with little stretch."""
+    """The best fit within the largest possible error of the scale, in an image with little distortion."""
     far = ScalePrior(scale.middle, max(HINT_SCALE, 2 * scale.error))
     narrow = ((1.0, min(distortion for _, distortion in distortions)),)
     params = analysis.params.matching
@@ -294,7 +294,7 @@ def _comparison(
 
 
 def _percent(share: float) -> str:
-    """A share in per cent; a positive share is never shown as zero.
+    """A fraction in per cent; a positive one is never shown as zero.
 
     Examples
     --------
