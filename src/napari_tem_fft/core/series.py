@@ -311,7 +311,7 @@ def _azimuth(g: NDArray[np.float64]) -> NDArray[np.float64]:
 STEADY = 5
 #: Warning if the drift leaves too small a common field.
 LITTLE_IN_COMMON = (
-    "the frames share less than half of the field: each was analysed whole, so that shares refer to"
+    "the frames share less than half of the field of view: each was analysed whole, so fractions refer to"
     " different parts of the sample from frame to frame"
 )
 UNKNOWN_DRIFT = (
