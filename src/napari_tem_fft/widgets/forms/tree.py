@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -240,14 +241,16 @@ def _sort_key(text: str) -> tuple[int, float, str]:
         return int(bool(text)), 0.0, text
 
 
-def _legible(colour: QColor) -> QColor:
+@lru_cache(maxsize=64)
+def _legible(name: str) -> str:
     """A text colour for dark and light backgrounds: the colour mixed with white or black."""
+    colour = QColor(name)
     end = 255 if _luminance(colour) < LEGIBLE[0] else 0
     for share in np.linspace(0, 1, 21):
         mixed = QColor(*(round(level + share * (end - level)) for level in colour.getRgb()[:3]))
         if LEGIBLE[0] <= _luminance(mixed) <= LEGIBLE[1]:
-            return mixed
-    return colour
+            return mixed.name()
+    return name
 
 
 def _luminance(colour: QColor) -> float:
@@ -261,7 +264,7 @@ def _item(row: Row) -> QTreeWidgetItem:
     item = _Item(list(row.cells))
     item.setData(0, _KEY, row.key)
     if row.colour:
-        item.setForeground(0, QBrush(_legible(QColor(row.colour))))
+        item.setForeground(0, QBrush(QColor(_legible(row.colour))))
     for column in range(len(row.cells)):
         item.setToolTip(column, row.help)
     item.addChildren([_item(child) for child in row.children])
