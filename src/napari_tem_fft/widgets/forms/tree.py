@@ -249,7 +249,7 @@ def _legible(name: str) -> str:
     for share in np.linspace(0, 1, 21):
         mixed = QColor(*(round(level + share * (end - level)) for level in colour.getRgb()[:3]))
         if LEGIBLE[0] <= _luminance(mixed) <= LEGIBLE[1]:
-            return mixed.name()
+            return str(mixed.name())
     return name
 
 
