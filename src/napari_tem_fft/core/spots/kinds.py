@@ -26,7 +26,7 @@ COLLINEAR = np.radians(10.0)
 #: thickness shift faint spots by more than their sigma. On multislice images of crystals of 8-13 nm nearly
 #: all reflections lie within 0.25 radii, faint ones within 0.47.
 SIGMAS, RESOLUTION_SHARE = 4.0, 0.5
-#: In a bent or sheared crystal, this many times the residual of the strong spots is added to that distance.
+#: For bent or sheared crystals, this many times the strong spots' residual is added to that in quadrature.
 OWN_RESIDUALS = 3.0
 #: Two lattices are equal if the total amplitudes of the strong spots on them differ by less than this
 #: fraction.
