@@ -89,7 +89,7 @@ def test_components_and_grains_are_listed(image_state):
 def test_summary_says_what_is_there_and_why_something_has_no_name(image_state):
     text = summary(image_state)
     assert text.startswith("2 spots in 2 grains<br>")
-    assert "<b>LiF / mine</b>: ambiguous, 3.8 ± 0.3 nm², 21.0%" in text
+    assert "<b>LiF / mine</b>: ambiguous, 3.8 ± 0.3 nm², 21.0\xa0%" in text
     assert "<i>phases outside the candidates that fit equally well: Al</i>" in text
     assert text.endswith("<i>one spot only</i>")
 
@@ -329,7 +329,7 @@ def test_strain_is_shown_against_the_drawn_region(viewer, dock, analysed, qtbot,
     drawn = viewer.add_shapes([(y, x) + 1.0 * corners], shape_type="rectangle", units=("nm", "nm"))
     with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
         table.maps.trigger()
-    assert "the reference region holds less than 12.6 nm^2 (one filter) of every grain" in table.legend.text()
+    assert "the reference region contains less than 12.6 nm^2 (one filter) of every grain" in table.legend.text()
     drawn.data = [(y, x) + 2.2 * corners]
     with qtbot.waitSignal(table.runner.stopped, timeout=30_000):
         table.maps.trigger()
