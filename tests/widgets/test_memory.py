@@ -21,8 +21,9 @@ from napari_tem_fft.core.progress import Step
 from napari_tem_fft.plugin.reader import read_layers
 from napari_tem_fft.widgets.canvas.panel import close_panel, open_panel
 from napari_tem_fft.widgets.docks.tem_fft import TemFftDock
-from napari_tem_fft.widgets.session.responsiveness import give_back, give_back_early
+from napari_tem_fft.widgets.session.responsiveness import IDLE, give_back, give_back_early
 from napari_tem_fft.widgets.session.runner import Runner
+from napari_tem_fft.widgets.session.selection import grain_chosen
 from napari_tem_fft.widgets.session.session import session_of
 from own_process import in_own_process
 
@@ -142,6 +143,24 @@ def test_placing_layers_leaves_no_slices_of_the_layer_list(viewer, dock, analyse
     run(dock.session, dock.run.click)
     assert len(viewer.layers) > 3
     assert len(informed) == before
+
+
+def test_layers_that_come_and_go_with_a_selection_do_not_pile_up(viewer, dock, analysed, qtbot):
+    """Each keeps 6 MB of OpenGL's until it is collected, which removing it does not do at once."""
+    before, gone = set(viewer.layers), []
+    gc.collect()
+    gc.disable()  # not by chance
+    try:
+        for _ in range(3):
+            dock.session.pick(grain_chosen(analysed, analysed.grains[0].id))
+            qtbot.waitUntil(lambda: set(viewer.layers) != before, timeout=10_000)
+            gone += [ref(layer) for layer in viewer.layers if layer not in before]
+            dock.session.pick(None)
+            assert set(viewer.layers) == before
+        assert gone
+        qtbot.waitUntil(lambda: not any(layer() for layer in gone), timeout=IDLE + 10_000)
+    finally:
+        gc.enable()
 
 
 def test_the_live_fft_keeps_no_micrograph_of_an_image_that_was_closed(viewer, dock, grain_file, qtbot):

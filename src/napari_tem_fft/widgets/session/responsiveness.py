@@ -10,7 +10,7 @@ import gc
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import _lru_cache_wrapper, cache
 from threading import Thread
 from typing import Any
@@ -135,6 +135,10 @@ def _make_layers() -> None:
     Shapes([square], shape_type="ellipse", features={"text": ["a"]}, text="{text}")
 
 
+#: Time in ms after the last removal of a layer until garbage is collected.
+IDLE = 3000
+
+
 class Removals(QObject):
     """Removes layers immediately, or, while others are being removed, afterwards.
 
@@ -154,6 +158,8 @@ class Removals(QObject):
         self._shown_in: ref[QtViewer] | None = None
         self._over = QTimer(self, singleShot=True, interval=0)
         self._over.timeout.connect(self._on_over)
+        self._idle = QTimer(self, singleShot=True, interval=IDLE)
+        self._idle.timeout.connect(self._on_idle)
         viewer.layers.events.removing.connect(self._on_removing)
 
     def remove(self, layer: Layer) -> None:
@@ -169,6 +175,18 @@ class Removals(QObject):
                     viewer.layers.remove(layer)
             finally:
                 self._own = False
+                self._idle.start()
+
+    def _on_idle(self) -> None:
+        """Collect the layers that were removed; their OpenGL objects are deleted by the next drawing."""
+        if QApplication.mouseButtons():  # not during a brush stroke
+            self._idle.start()
+            return
+        gc.collect()
+        shown_in = self._shown_in() if self._shown_in is not None else None
+        if shown_in is not None:
+            with suppress(RuntimeError):  # the window is being closed
+                shown_in.canvas.native.update()
 
     def _on_removing(self, event: Any = None) -> None:
         self._make_canvas_current()
@@ -211,7 +229,8 @@ def _nothing_to_collect() -> Iterator[None]:
     """Hide all objects from the garbage collection that napari triggers when a layer is removed.
 
     It would block everything for a quarter of a second. napari needs it for drivers on Windows, where it is
-    not suppressed.
+    not suppressed. `Removals` collects them later: objects that were hidden do not count when Python decides
+    whether to collect, and each selection of a grain would keep 6 MB.
     """
     if sys.platform == "win32" or gc.get_freeze_count():
         yield
