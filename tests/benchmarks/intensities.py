@@ -48,7 +48,7 @@ from napari_tem_fft.core.matching.evidence import (
     evidence_of_position,
 )
 from napari_tem_fft.core.matching.geometry import GeometryPrior
-from napari_tem_fft.core.matching.joint_posterior import combine
+from napari_tem_fft.core.matching.joint_posterior import PhaseEvidence, combine
 from napari_tem_fft.core.matching.match import match_image
 from napari_tem_fft.core.matching.observations import Observed, observe
 from napari_tem_fft.core.matching.pair_index import PhaseIndex, build_index
@@ -294,12 +294,14 @@ def by_simulation(crystals: Crystals, grains: Sequence[TrueGrain]) -> np.ndarray
     """
     of_grain = np.array([_of_grain(crystals, grain) for grain in grains])
     total = of_grain.reshape(*of_grain.shape[:2], -1)  # scales and lenses
-    level = np.maximum(total, total.max(axis=(1, 2), keepdims=True) - 600).transpose(2, 0, 1)
+    level = np.maximum(total, total.max(axis=(1, 2), keepdims=True) - 600)
     nothing = np.full((len(grains), 2), level.min() - 100)
     phases = total.shape[1]
     prior = np.append(np.full(phases, (1 - 1e-9) / phases), [5e-10, 5e-10])
     weight = np.repeat(-0.5 * (SCALES / UNCERTAINTY) ** 2, of_grain.shape[3])
-    return combine(level, nothing, prior, weight).phase[:, :phases]
+    grain, phase = np.divmod(np.arange(len(grains) * phases), phases)
+    evidence = PhaseEvidence(grain, phase, level.reshape(len(grain), -1))
+    return combine(evidence, nothing, prior, weight).phase[:, :phases]
 
 
 def _of_grain(crystals: Crystals, true: TrueGrain) -> np.ndarray:

@@ -22,7 +22,7 @@ from napari_tem_fft.core.matching.evidence import (
     power_evidence,
 )
 from napari_tem_fft.core.matching.geometry import ScalePrior
-from napari_tem_fft.core.matching.joint_posterior import combine
+from napari_tem_fft.core.matching.joint_posterior import PhaseEvidence, combine
 from napari_tem_fft.core.matching.observations import ANY_G, observe
 from napari_tem_fft.core.matching.pair_index import build_index
 from napari_tem_fft.core.matching.zone_patterns import in_band, up_to_nodes
@@ -255,11 +255,10 @@ def test_shared_scale_and_few_phases_by_hand():
         return -0.5 * ((grid - scale) / 0.002) ** 2 + 10
 
     impossible = np.full_like(grid, -50.0)
-    table = np.stack(
-        [np.stack([at(0.01), impossible], axis=1), np.stack([at(0.03), at(0.01)], axis=1)], axis=1
-    )
+    grain, phase = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    evidence = PhaseEvidence(grain, phase, np.array([at(0.01), impossible, at(0.03), at(0.01)]))
     weight = -0.5 * (grid / prior.error) ** 2
-    joint = combine(table, np.zeros((2, 2)), np.array([0.4, 0.4, 0.1, 0.1]), weight)
+    joint = combine(evidence, np.zeros((2, 2)), np.array([0.4, 0.4, 0.1, 0.1]), weight)
     assert joint.points @ grid == pytest.approx(0.01, abs=0.001)
     assert joint.phase[0, 0] > 0.95
     assert joint.phase[1, 1] > 0.95

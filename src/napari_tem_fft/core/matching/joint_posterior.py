@@ -49,8 +49,24 @@ class Joint:
     log_evidence: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseEvidence:
+    """ln evidence of phases for grains at points of (scale, stretch), where it is not negligible.
+
+    Attributes
+    ----------
+    grain, phase : ndarray of int, shape (n,)
+        Different pairs.
+    level : ndarray, shape (n, points)
+    """
+
+    grain: NDArray[np.intp]
+    phase: NDArray[np.intp]
+    level: NDArray[np.float64]
+
+
 def combine(
-    log_evidence: NDArray[np.float64],
+    evidence: PhaseEvidence,
     null_models: NDArray[np.float64],
     prior: NDArray[np.float64],
     log_weight: NDArray[np.float64],
@@ -59,8 +75,7 @@ def combine(
 
     Parameters
     ----------
-    log_evidence : ndarray, shape (points, grains, phases)
-        ln evidence of each phase for each grain at each point of (scale, stretch).
+    evidence : PhaseEvidence
     null_models : ndarray, shape (grains, 2)
         ln evidence of "unlisted" and "all spurious".
     prior : ndarray, shape (phases + 2,)
@@ -68,14 +83,18 @@ def combine(
     log_weight : ndarray, shape (points,)
         ln of each point's share of the prior, times the number of points.
     """
-    points, grains, phases = log_evidence.shape
-    most = np.concatenate([log_evidence.max(axis=0), null_models], axis=1)
+    grains, points, phases = len(null_models), len(log_weight), len(prior) - 2
+    most = np.full((grains, phases), -np.inf)
+    most[evidence.grain, evidence.phase] = evidence.level.max(axis=1)
+    most = np.concatenate([most, null_models], axis=1)
     peak = most.max(axis=1)
     # hypotheses with no evidence at any point are left out
     cells = _Cells.of(most - peak[:, None] > NEVER)
+    row = np.empty((grains, phases), np.intp)
+    row[evidence.grain, evidence.phase] = np.arange(len(evidence.grain))
     level = np.empty((len(cells.grain), points))
     listed = cells.kind < phases
-    level[listed] = log_evidence.transpose(1, 2, 0)[cells.grain[listed], cells.kind[listed]]
+    level[listed] = evidence.level[row[cells.grain[listed], cells.kind[listed]]]
     level[~listed] = null_models[cells.grain[~listed], cells.kind[~listed] - phases, None]
     level -= peak[cells.grain, None]
     level[level <= NEVER] = -np.inf

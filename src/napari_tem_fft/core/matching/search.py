@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from .evidence import Evidence, weigh
 from .geometry import GRAIN_SCALE, Distortions, GeometryPrior, ImageGeometry, Likelihoods, ScalePrior
-from .joint_posterior import GeometrySample, Joint, combine, sample_geometry
+from .joint_posterior import GeometrySample, Joint, PhaseEvidence, combine, sample_geometry
 from .observations import Observed
 from .pair_index import PhaseIndex
 from .params import MatchParams
@@ -192,18 +192,17 @@ class _Placed:
         kept = kept[np.argsort(cell[kept], kind="stable")]
         return cls(kept, cell[kept], likelihoods.rows(kept), marginal[kept], shape)
 
-    def table(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum the evidence of placements to ln evidence of phases, shape (points, grains, phases)."""
+    def table(self, level: NDArray[np.float64]) -> PhaseEvidence:
+        """Sum the evidence of placements, shape (points, placements), to that of phases."""
         rows = np.ascontiguousarray(level.T)
-        total = np.full((self.shape[0] * self.shape[1], len(level)), _IMPOSSIBLE)
         cells, start = np.unique(self.cell, return_index=True)
         if len(cells):
             top = np.maximum.reduceat(rows, start, axis=0)
             rows -= np.repeat(top, np.diff(np.append(start, len(rows))), axis=0)
             np.maximum(rows, -600.0, out=rows)
-            summed = np.add.reduceat(np.exp(rows, out=rows), start, axis=0)
-            total[cells] = np.maximum(np.log(summed) + top, _IMPOSSIBLE)
-        return total.reshape(*self.shape, len(level)).transpose(2, 0, 1)
+            rows = np.log(np.add.reduceat(np.exp(rows, out=rows), start, axis=0)) + top
+        grain, phase = np.divmod(cells, max(self.shape[1], 1))
+        return PhaseEvidence(grain, phase, rows)
 
     def joint(
         self, sample: GeometrySample, null_models: NDArray[np.float64], before: NDArray[np.float64]
