@@ -19,7 +19,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .phase import Miller, Phase, reciprocal_basis
+from .phase import Miller, Phase, as_miller, reciprocal_basis
 from .structure import planes_of
 
 #: Rotations, degrees, that can leave a pattern unchanged.
@@ -400,7 +400,7 @@ def along_zone(
         rotation = float(np.degrees(np.arctan2(-y, x)))
     rotation = round(rotation % period, 9) % period
     d = float(1 / np.linalg.norm(normal))
-    return CrystalOrientation(_miller(axis), _miller(np.asarray(hkl)), rotation, sigma, period, d)
+    return CrystalOrientation(as_miller(axis), as_miller(np.asarray(hkl)), rotation, sigma, period, d)
 
 
 def in_plane_period(phase: Phase, zone_axis: Sequence[int]) -> float:
@@ -452,7 +452,7 @@ def nearest_direction(axis: Sequence[float], phase: Phase, largest: int = 3) -> 
     sine = np.linalg.norm(np.cross(directions, unit), axis=1)
     angles = np.degrees(np.arctan2(sine, directions @ unit))
     best = int(np.argmin(angles.round(6)))
-    return _miller(grid[best]), float(angles[best])
+    return as_miller(grid[best]), float(angles[best])
 
 
 def _least(
@@ -487,10 +487,6 @@ def _axis(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
 def _is_cubic_m3(point_group: NDArray[np.float64]) -> bool:
     """Whether 12 rotations are those of m-3 and not of 6/mmm: no six-fold axis."""
     return len(point_group) == 12 and bool((np.abs(_angles(point_group) - 60) > 1).all())
-
-
-def _miller(values: NDArray[np.int64]) -> Miller:
-    return int(values[0]), int(values[1]), int(values[2])
 
 
 @dataclass(frozen=True, slots=True)

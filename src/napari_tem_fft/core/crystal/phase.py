@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 Miller = tuple[int, int, int]
 
 
+def as_miller(values: Sequence[int] | NDArray[np.integer]) -> Miller:
+    """Three indices as a tuple of integers."""
+    first, second, third = map(int, values)
+    return first, second, third
+
+
 @dataclass(frozen=True, slots=True)
 class Reflection:
     """A family of symmetry-equivalent lattice planes.

@@ -12,7 +12,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .phase import Miller, Phase, Reflection, reciprocal_basis
+from .phase import Miller, Phase, Reflection, as_miller, reciprocal_basis
 
 #: Smallest d that is listed, nm.
 #: No record says on what it was set. Sweep: halved, nothing; doubled, belief 0.73 -> 0.69.
@@ -177,8 +177,8 @@ class LatticePlanes(Sequence[Reflection]):
     def _reflection(self, index: int) -> Reflection:
         hkl, d, relative = self._families
         first, last = np.searchsorted(self.arrays.family, (index, index + 1)).tolist()
-        members = tuple(_miller(row) for row in self.arrays.hkl[first:last][::-1].tolist())
-        representative = _miller(hkl[index].tolist())
+        members = tuple(as_miller(row) for row in self.arrays.hkl[first:last][::-1].tolist())
+        representative = as_miller(hkl[index].tolist())
         return Reflection(representative, float(d[index]), last - first, float(relative[index]), members)
 
     def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -250,10 +250,6 @@ def _decode(code: NDArray[np.int64]) -> NDArray[np.int64]:
     code = (code - third) // _BASE
     second = (code + half) % _BASE - half
     return np.stack([(code - second) // _BASE, second, third], -1)
-
-
-def _miller(hkl: Sequence[int]) -> Miller:
-    return hkl[0], hkl[1], hkl[2]
 
 
 def lines_of(reflections: Sequence[Reflection]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

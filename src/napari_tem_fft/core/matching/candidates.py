@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystal.orientation import CrystalOrientation, along_zone
-from ..crystal.phase import Miller, Phase, Reflection
+from ..crystal.phase import Phase, Reflection, as_miller
 from ..crystal.structure import lines_of
 from ..spots.spot import Spot
 from .params import MatchParams
@@ -43,7 +43,7 @@ def candidate(found: Found, hypothesis: int, posterior: float, phase: Phase) -> 
         phase=phase.id,
         posterior=posterior,
         scale=float(np.exp(h.log_scale[hypothesis])),
-        zone_axis=_miller(found.index.zone_uvw[zone]),
+        zone_axis=as_miller(found.index.zone_uvw[zone]),
         indexed=indexed,
         explained=float(weight[explained].sum() / max(weight.sum(), 1e-9)),
         scale_sigma=float(h.scale_error[hypothesis]),
@@ -81,7 +81,7 @@ def _index_spots(found: Found, hypothesis: int, phase: Phase) -> tuple[IndexedSp
     return tuple(
         IndexedSpot(
             spot=int(found.observed.ids[row, i]),
-            hkl=_miller(index),
+            hkl=as_miller(index),
             d_reference=float(reference),
             d_residual=float(np.expm1(-length[i])),
             angle_residual=float(-np.degrees(angle[i])),
@@ -98,10 +98,6 @@ def _residuals(found: Found, hypothesis: int) -> tuple[NDArray[np.float64], NDAr
     e, f = h.distortion[hypothesis]
     length = h.length_residual[hypothesis] + e * np.cos(twice) + f * np.sin(twice)
     return length, h.angle_residual[hypothesis] - e * np.sin(twice) + f * np.cos(twice)
-
-
-def _miller(values: NDArray[np.integer]) -> Miller:
-    return int(values[0]), int(values[1]), int(values[2])
 
 
 #: Tolerance of d, in standard deviations.
