@@ -96,7 +96,7 @@ def test_a_long_file_and_a_pipe_are_not_read(tmp_path: Path) -> None:
 )
 def test_parameters_are_numbers_within_their_limits(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.json").write_text(text)
-    with pytest.raises(ValueError, match=r"params\.json: not a file of parameters"):
+    with pytest.raises(ValueError, match=r"params\.json: not a parameter file"):
         read_params(tmp_path / "params.json")
 
 

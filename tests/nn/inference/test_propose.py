@@ -99,4 +99,4 @@ def test_what_the_statistics_confirm_stays_whatever_the_network_finds(probabilit
     doubted = analysis.network.doubted
     assert doubted == (() if probability else tuple(spot.id for spot in analysis.spots))
     said = report(analysis)
-    assert ("probability to 0 of theirs" if probability else "probability to 1 of theirs") in said
+    assert f"; {0 if probability else 1} of the others have a low network probability" in said
