@@ -40,6 +40,14 @@ def test_rectangle_and_its_fft_appear(viewer, live):
     assert viewer.layers["ROI · grain"].mode == "select"
 
 
+def test_both_go_with_the_dock(viewer, dock, live, qtbot):
+    """Another image would be shown with them as soon as the dock is open again."""
+    viewer.window.remove_dock_widget(dock)
+    assert names(viewer) == ["grain"]
+    with qtbot.waitSignal(dock.destroyed):
+        dock.deleteLater()
+
+
 def test_fft_follows_the_rectangle(viewer, live, qtbot):
     fft = viewer.layers["Live FFT (ROI) · grain"]
     with qtbot.waitSignal(live.runner.stopped):

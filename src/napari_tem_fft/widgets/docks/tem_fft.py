@@ -10,7 +10,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -293,6 +293,12 @@ class TemFftDock(Dock):
         if not self._shown:
             self._shown = True
             load_layers(self)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Remove the live FFT when the dock is closed, because nothing else would remove it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.live.setChecked(False)
+        return bool(super().event(event))
 
     def _bring_docks(self, first: bool) -> Iterator[None]:
         yield from bring_around(self, self._viewer, BELOW)
