@@ -17,7 +17,8 @@ separate rows, the last one for images of eight grains, which share one lens.
 
 "reference": agreement of the simulation with itself. A second one, with the same physics but other random
 lenses, tilts and thicknesses, names the grains of the pairs' rows at several probability thresholds; so do
-the probabilities of the matcher. In these rows no method can be better than the second simulation.
+the probabilities of the matcher. In these rows, a method that does not know the random numbers of the first
+simulation can hardly be better than the second one.
 """
 
 from __future__ import annotations
