@@ -183,8 +183,7 @@ class Removals(QObject):
             self._idle.start()
             return
         gc.collect()
-        shown_in = self._shown_in() if self._shown_in is not None else None
-        if shown_in is not None:
+        if (shown_in := self._window()) is not None:
             with suppress(RuntimeError):  # the window is being closed
                 shown_in.canvas.native.update()
 
@@ -206,15 +205,18 @@ class Removals(QObject):
         napari deletes the visual immediately, in whichever context is current. Between two drawings this is
         the context in which Qt composes the window, and one of the next drawings would crash.
         """
+        if (shown_in := self._window()) is not None:
+            shown_in.canvas.native.makeCurrent()
+
+    def _window(self) -> QtViewer | None:
+        """The widget in which the layers are drawn; None for a viewer without a window."""
         shown_in = self._shown_in() if self._shown_in is not None else None
         if shown_in is None:
             viewer = self._viewer()
             found = [w for w in QApplication.allWidgets() if isinstance(w, QtViewer) and w.viewer is viewer]
-            if not found:  # a viewer without a window
-                return
-            shown_in = found[0]
-            self._shown_in = ref(shown_in)
-        shown_in.canvas.native.makeCurrent()
+            shown_in = next(iter(found), None)
+            self._shown_in = ref(shown_in) if shown_in is not None else None
+        return shown_in
 
 
 def removals_of(viewer: ViewerModel) -> Removals:
